@@ -1,0 +1,46 @@
+/* json.h -- writing JSON into a buffer, by hand; reading is jansson's (include <jansson.h>).
+ *
+ *     struct json j; json_init(&j, &buf);
+ *     json_obj(&j); json_key(&j, "status"); json_str(&j, STR("success")); json_end(&j);
+ *
+ * Commas are placed by the writer. Nesting is at most 32. Errors are the buffer's. Strings that
+ * are not valid UTF-8 have bad bytes replaced by U+FFFD, as Go does.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TOCSIN_CORE_JSON_H
+#define TOCSIN_CORE_JSON_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/buf.h"
+#include "core/str.h"
+
+struct json {
+    struct buf *out;
+    int depth;
+    uint64_t is_array;  /* bit per level */
+    uint64_t has_item;
+    bool after_key;
+    bool html; /* also escape < > & as \u003c, as Go's encoder does (webhooks) */
+};
+
+void json_init(struct json *j, struct buf *out);
+void json_obj(struct json *j);
+void json_arr(struct json *j);
+void json_end(struct json *j); /* closes the innermost object or array */
+void json_key(struct json *j, const char *key);
+void json_key_str(struct json *j, struct str key);
+void json_str(struct json *j, struct str s);
+void json_cstr(struct json *j, const char *s);
+void json_int(struct json *j, int64_t v);
+void json_uint(struct json *j, uint64_t v);
+void json_double(struct json *j, double v); /* a number; NaN and infinities become null */
+void json_bool(struct json *j, bool v);
+void json_null(struct json *j);
+/* Writes bytes as they are where a value may stand. */
+void json_raw(struct json *j, struct str s);
+/* The escaped text with its quotes, without a writer. */
+void json_quote(struct buf *out, struct str s, bool html);
+
+#endif

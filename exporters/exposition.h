@@ -1,0 +1,25 @@
+/* exposition.h -- writing the Prometheus text format.
+ *
+ * Families must come one after another (all samples of a name together); HELP and TYPE are written
+ * once before the first sample of each.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TOCSIN_EXPORTERS_EXPOSITION_H
+#define TOCSIN_EXPORTERS_EXPOSITION_H
+
+#include "core/buf.h"
+#include "tsdb/labels.h"
+#include "tsdb/tsdb.h"
+
+struct exposition {
+    struct buf *out;
+    struct buf family; /* name of the family being written */
+};
+
+void exposition_init(struct exposition *x, struct buf *out);
+void exposition_release(struct exposition *x);
+/* labels without __name__. help may be "". */
+void exposition_sample(struct exposition *x, const char *name, const char *help,
+                       enum metric_type type, struct labels labels, double v);
+
+#endif
