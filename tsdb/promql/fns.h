@@ -1,0 +1,40 @@
+/* fns.h -- the table of PromQL functions: a function is one row and one body.
+ *
+ * The parser reads arity and types from the row, the evaluator calls the body, the API and
+ * docs/PROMQL.md list it. The table is constant; any thread may read it.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TOCSIN_TSDB_PROMQL_FNS_H
+#define TOCSIN_TSDB_PROMQL_FNS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "core/str.h"
+#include "tsdb/promql/ast.h"
+
+struct eval;
+struct eval_call;
+typedef int promql_fn_body(struct eval *ev, const struct expr *call, struct eval_call *c);
+
+enum { PROMQL_FN_ARGS = 5, PROMQL_FN_VARIADIC = -1 };
+
+struct promql_fn {
+    const char *name;
+    enum value_type args[PROMQL_FN_ARGS]; /* the last one given repeats for further arguments */
+    int min_args, max_args;               /* max_args may be PROMQL_FN_VARIADIC */
+    enum value_type result;
+    bool experimental;    /* needs PROMQL_EXPERIMENTAL_FUNCTIONS */
+    promql_fn_body *eval; /* NULL: parses, and fails clearly when evaluated */
+};
+
+/* Exact match, as Prometheus does it; NULL when there is none. */
+const struct promql_fn *promql_fn_find(struct str name);
+/* The name nearest to a mistyped one, or NULL. */
+const char *promql_fn_nearest(struct str name);
+/* The whole table, sorted by name. */
+const struct promql_fn *promql_fns(size_t *count);
+/* The type argument number i (from 0) must have. */
+enum value_type promql_fn_arg(const struct promql_fn *fn, size_t i);
+
+#endif
