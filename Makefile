@@ -8,6 +8,8 @@ DESTDIR ?=
 CC      ?= cc
 SANITIZE ?=
 WERROR  ?=
+V       ?=
+Q       := $(if $(V),,@)
 VERSION := 0.1.0
 
 comma := ,
@@ -46,7 +48,8 @@ TOOLS   := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench/bench_*.
 all: $(BINARY)
 
 $(BINARY): $(BUILD)/agent/main.o $(LIBRARY)
-	$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
+	@echo "LD $@"
+	$(Q)$(CC) $(ALL_LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(LIBRARY): $(OBJECTS)
 	@rm -f $@
@@ -54,7 +57,8 @@ $(LIBRARY): $(OBJECTS)
 
 $(BUILD)/%.o: %.c | $(BUILD)/compiler
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+	@echo "CC $<"
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
 
 # A changed compiler or flag line rebuilds everything.
 .PHONY: force
@@ -67,26 +71,29 @@ $(BUILD)/assets.c: dashboards/embed.sh $(ASSETS)
 	@mkdir -p $(@D)
 	sh dashboards/embed.sh $(BUILD)/assets > $@.tmp && mv $@.tmp $@
 $(BUILD)/assets.o: $(BUILD)/assets.c agent/assets.h
-	$(CC) $(ALL_CFLAGS) -c -o $@ $<
+	$(Q)$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 # --- tests ---------------------------------------------------------------------------------------
 
 $(BUILD)/tests/unit/%: tests/unit/%.c $(LIBRARY)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(LIBRARY) $(LDLIBS) -lcmocka
+	@echo "CC $<"
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(LIBRARY) $(LDLIBS) -lcmocka
 
 # Every fuzz target is also a plain program that replays its corpus.
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c tests/fuzz/replay.c $(LIBRARY)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< tests/fuzz/replay.c $(LIBRARY) $(LDLIBS)
+	@echo "CC $<"
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< tests/fuzz/replay.c $(LIBRARY) $(LDLIBS)
 
-$(BUILD)/tests/bench/% $(BUILD)/tests/crash/%: tests/bench/%.c
 $(BUILD)/tests/bench/%: tests/bench/%.c $(LIBRARY)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(LIBRARY) $(LDLIBS)
+	@echo "CC $<"
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(LIBRARY) $(LDLIBS)
 $(BUILD)/tests/crash/%: tests/crash/%.c $(LIBRARY)
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(LIBRARY) $(LDLIBS)
+	@echo "CC $<"
+	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -MF $@.d $(ALL_LDFLAGS) -o $@ $< $(LIBRARY) $(LDLIBS)
 
 .PHONY: build-tests test test-built test-peers compliance bench fuzz
 build-tests: $(BINARY) $(UNIT) $(FUZZ) $(TOOLS)

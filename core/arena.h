@@ -23,8 +23,8 @@ void arena_init(struct arena *a, size_t max_bytes);
 void arena_release(struct arena *a); /* frees everything; a may be used again */
 void arena_reset(struct arena *a);   /* empty, keeps one block */
 
-void *arena_alloc(struct arena *a, size_t size) MUST_CHECK;  /* uninitialised */
-void *arena_zalloc(struct arena *a, size_t size) MUST_CHECK; /* zeroed */
+void *arena_alloc(struct arena *a, size_t size) MUST_CHECK;               /* uninitialised */
+void *arena_zalloc(struct arena *a, size_t size) MUST_CHECK;              /* zeroed */
 void *arena_array(struct arena *a, size_t count, size_t size) MUST_CHECK; /* zeroed */
 void *arena_dup(struct arena *a, const void *p, size_t len) MUST_CHECK;
 char *arena_strndup(struct arena *a, const char *p, size_t len) MUST_CHECK; /* NUL-terminated */

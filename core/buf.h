@@ -24,8 +24,8 @@ struct buf {
 
 void buf_init(struct buf *b, size_t max_bytes);
 void buf_release(struct buf *b);
-void buf_reset(struct buf *b);                         /* empty, keeps memory, clears err */
-char *buf_take(struct buf *b);                         /* caller mem_free()s; b is as after init */
+void buf_reset(struct buf *b); /* empty, keeps memory, clears err */
+char *buf_take(struct buf *b); /* caller mem_free()s; b is as after init */
 int buf_reserve(struct buf *b, size_t extra) MUST_CHECK; /* room for extra more bytes */
 int buf_add(struct buf *b, const void *p, size_t len);
 int buf_addstr(struct buf *b, const char *s);
@@ -34,7 +34,7 @@ int buf_addf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 int buf_vaddf(struct buf *b, const char *fmt, va_list ap);
 int buf_addint(struct buf *b, int64_t v);
 int buf_adduint(struct buf *b, uint64_t v);
-int buf_adddouble(struct buf *b, double v); /* shortest that reads back; as str_from_double */
+int buf_adddouble(struct buf *b, double v);  /* shortest that reads back; as str_from_double */
 void buf_consume(struct buf *b, size_t len); /* drops the first len bytes */
 void buf_truncate(struct buf *b, size_t len);
 

@@ -22,8 +22,8 @@ struct conf_ctx {
     const struct ydoc *doc;
     struct arena *arena; /* owns everything decoded */
     struct diags *diags;
-    bool expand;         /* ${...} */
-    void *user;          /* for CONF_CUSTOM functions */
+    bool expand; /* ${...} */
+    void *user;  /* for CONF_CUSTOM functions */
 };
 
 enum conf_type {
@@ -51,7 +51,7 @@ struct conf_map {
     struct {
         struct str key, value;
         const struct ynode *key_node, *value_node;
-    } *v;
+    } * v;
 };
 struct conf_list {
     size_t count;
@@ -64,24 +64,24 @@ struct conf_option {
     const char *key;
     enum conf_type type;
     size_t offset;
-    const char *dflt;            /* as it would be written, or NULL for zero */
+    const char *dflt; /* as it would be written, or NULL for zero */
     const char *help;
-    int64_t min, max;            /* both 0: unbounded (CONF_INT, DURATION, SIZE) */
+    int64_t min, max; /* both 0: unbounded (CONF_INT, DURATION, SIZE) */
     bool required;
     const struct conf_table *sub;
-    const char *const *names;    /* CONF_ENUM */
+    const char *const *names; /* CONF_ENUM */
     /* Decodes n into out (the field's address); reports its own problems. */
     int (*custom)(struct conf_ctx *c, const struct ynode *n, void *out);
 };
 
 struct conf_table {
-    const char *name;            /* for messages: "scrape config" */
-    size_t size;                 /* of the struct */
+    const char *name; /* for messages: "scrape config" */
+    size_t size;      /* of the struct */
     const struct conf_option *options;
     size_t count;
     /* Optional: called on the whole struct after its options, for rules across fields. */
     int (*validate)(struct conf_ctx *c, const struct ynode *n, void *out);
-    size_t node_offset;          /* if has_node: where to keep the struct's const struct ynode * */
+    size_t node_offset; /* if has_node: where to keep the struct's const struct ynode * */
     bool has_node;
 };
 

@@ -19,8 +19,8 @@ enum diag_level { DIAG_ERROR, DIAG_WARNING };
 
 struct diag {
     enum diag_level level;
-    const char *file; /* shown path, or "" */
-    struct str source; /* the text the position is about, for the excerpt; may be empty */
+    const char *file;        /* shown path, or "" */
+    struct str source;       /* the text the position is about, for the excerpt; may be empty */
     int line, column, width; /* from 1; width of the ^^^^ in bytes, 0 = one */
     const char *text, *hint; /* hint may be "" */
     struct diag *next;

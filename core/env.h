@@ -49,9 +49,10 @@ struct io {
 struct timesource {
     int64_t (*now_ms)(struct env *);  /* wall clock, milliseconds since the epoch */
     int64_t (*mono_ns)(struct env *); /* monotonic, nanoseconds */
-    /* Sleeps until the monotonic time; returns early (1) when *stop becomes non-zero and
-     * env_wake is called, else 0. stop may be NULL. */
+    /* Sleeps until the monotonic time; returns early (1) when *stop (set atomically) becomes
+     * non-zero and env_wake is called, else 0. stop may be NULL. */
     int (*sleep_until)(struct env *, int64_t mono_ns, const int *stop);
+    void (*wake)(struct env *); /* see env_wake */
 };
 
 struct env {
@@ -80,7 +81,15 @@ static inline uint64_t env_random(struct env *e)
 }
 
 /* Wakes every thread inside sleep_until of this env, so that it looks at its stop flag. */
-void env_wake(struct env *e);
+static inline void env_wake(struct env *e)
+{
+    e->time->wake(e);
+}
+
+static inline int env_sleep_until(struct env *e, int64_t mono_ns, const int *stop)
+{
+    return e->time->sleep_until(e, mono_ns, stop);
+}
 
 /* Loops over short transfers. pread_all returns the bytes read, fewer than len only at the end of
  * the file. */

@@ -11,12 +11,12 @@
 
 #include <stddef.h>
 
-#define MUST_CHECK __attribute__((warn_unused_result))
+#define MUST_CHECK             __attribute__((warn_unused_result))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define UNUSED(x) ((void)(x))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
-#define MAX(a, b) ((a) > (b) ? (a) : (b))
+#define COUNT(array)           (sizeof(array) / sizeof((array)[0]))
+#define UNUSED(x)              ((void)(x))
+#define MIN(a, b)              ((a) < (b) ? (a) : (b))
+#define MAX(a, b)              ((a) > (b) ? (a) : (b))
 
 enum {
     E_CORRUPT = -1000,      /* stored bytes fail their checksum or make no sense */

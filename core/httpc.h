@@ -24,27 +24,27 @@ struct httpc_tls {
 };
 
 struct httpc_request {
-    const char *method;           /* "GET", "POST", ... */
-    const char *url;              /* http:// or https:// only */
-    const char *unix_socket;      /* NULL, or the path to connect to */
-    const char *const *headers;   /* "Name: value", NULL-terminated; may be NULL */
-    struct str body;              /* copied */
-    int64_t timeout_ms;           /* whole request */
-    size_t max_body;              /* of the answer, decoded: more ends in E_TOO_BIG */
+    const char *method;         /* "GET", "POST", ... */
+    const char *url;            /* http:// or https:// only */
+    const char *unix_socket;    /* NULL, or the path to connect to */
+    const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
+    struct str body;            /* copied */
+    int64_t timeout_ms;         /* whole request */
+    size_t max_body;            /* of the answer, decoded: more ends in E_TOO_BIG */
     bool accept_gzip;
     const char *username, *password; /* basic authentication; NULL for none */
-    const char *proxy_url;        /* NULL: none */
-    const struct httpc_tls *tls;  /* NULL: system defaults */
+    const char *proxy_url;           /* NULL: none */
+    const struct httpc_tls *tls;     /* NULL: system defaults */
 };
 
 struct httpc_response {
-    int rc;                 /* 0, or E_TIMEOUT, E_TOO_BIG, E_UNAVAILABLE (connection failed), ... */
-    int status;             /* HTTP status when rc is 0 */
-    struct str body;        /* borrowed, until the callback returns */
-    const char *content_type;   /* "" when absent */
-    int64_t retry_after_ms;     /* -1 when the answer has no Retry-After */
+    int rc;          /* 0, or E_TIMEOUT, E_TOO_BIG, E_UNAVAILABLE (connection failed), ... */
+    int status;      /* HTTP status when rc is 0 */
+    struct str body; /* borrowed, until the callback returns */
+    const char *content_type; /* "" when absent */
+    int64_t retry_after_ms;   /* -1 when the answer has no Retry-After */
     int64_t elapsed_ns;
-    char error[256];            /* for people, when rc < 0 */
+    char error[256]; /* for people, when rc < 0 */
 };
 
 typedef void httpc_done_fn(void *arg, const struct httpc_response *r);

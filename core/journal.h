@@ -24,16 +24,16 @@
 struct journal;
 
 struct journal_stats {
-    uint64_t records, bytes;    /* in the file now */
-    uint64_t damaged;           /* regions skipped at open */
-    uint64_t cut_bytes;         /* torn tail removed at open */
+    uint64_t records, bytes; /* in the file now */
+    uint64_t damaged;        /* regions skipped at open */
+    uint64_t cut_bytes;      /* torn tail removed at open */
 };
 
 /* Called for each record in order at open; a non-zero return ends the open with that code. */
 typedef int journal_replay_fn(void *arg, uint8_t type, uint64_t lsn, struct str payload);
 
-int journal_open(struct journal **out, struct env *env, const char *path,
-                 journal_replay_fn *replay, void *arg, struct errmsg *err) MUST_CHECK;
+int journal_open(struct journal **out, struct env *env, const char *path, journal_replay_fn *replay,
+                 void *arg, struct errmsg *err) MUST_CHECK;
 /* Flushes, syncs and closes. */
 int journal_close(struct journal *j) MUST_CHECK;
 /* Adds a record to the buffer; *lsn (may be NULL) names it. Not durable yet. */

@@ -19,7 +19,7 @@
 struct json {
     struct buf *out;
     int depth;
-    uint64_t is_array;  /* bit per level */
+    uint64_t is_array; /* bit per level */
     uint64_t has_item;
     bool after_key;
     bool html; /* also escape < > & as \u003c, as Go's encoder does (webhooks) */

@@ -25,14 +25,13 @@ void log_set_json(bool json);
 bool log_enabled(enum log_level level);
 void log_line(enum log_level level, const char *msg, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-#define LOG_AT(level, msg, ...)                     \
-    do {                                            \
-        if (log_enabled(level))                     \
-            log_line(level, msg, "" __VA_ARGS__);   \
+#define LOG_AT(level, msg, ...)                                                                    \
+    do {                                                                                           \
+        if (log_enabled(level)) log_line(level, msg, "" __VA_ARGS__);                              \
     } while (0)
 #define log_debug(msg, ...) LOG_AT(LOG_LEVEL_DEBUG, msg, __VA_ARGS__)
-#define log_info(msg, ...) LOG_AT(LOG_LEVEL_INFO, msg, __VA_ARGS__)
-#define log_warn(msg, ...) LOG_AT(LOG_LEVEL_WARN, msg, __VA_ARGS__)
+#define log_info(msg, ...)  LOG_AT(LOG_LEVEL_INFO, msg, __VA_ARGS__)
+#define log_warn(msg, ...)  LOG_AT(LOG_LEVEL_WARN, msg, __VA_ARGS__)
 #define log_error(msg, ...) LOG_AT(LOG_LEVEL_ERROR, msg, __VA_ARGS__)
 
 /* One recurring failure. Zero-initialise; one thread at a time. */

@@ -14,11 +14,11 @@
 
 #include "core/err.h"
 
-void *mem_alloc(size_t size) MUST_CHECK;                            /* uninitialised */
-void *mem_zalloc(size_t size) MUST_CHECK;                           /* zeroed */
-void *mem_array(size_t count, size_t size) MUST_CHECK;              /* zeroed, overflow-checked */
-void *mem_resize(void *p, size_t count, size_t size) MUST_CHECK;    /* p stays valid on failure */
-char *mem_strndup(const char *p, size_t len) MUST_CHECK;            /* NUL-terminated copy */
+void *mem_alloc(size_t size) MUST_CHECK;                         /* uninitialised */
+void *mem_zalloc(size_t size) MUST_CHECK;                        /* zeroed */
+void *mem_array(size_t count, size_t size) MUST_CHECK;           /* zeroed, overflow-checked */
+void *mem_resize(void *p, size_t count, size_t size) MUST_CHECK; /* p stays valid on failure */
+char *mem_strndup(const char *p, size_t len) MUST_CHECK;         /* NUL-terminated copy */
 void *mem_dup(const void *p, size_t len) MUST_CHECK;
 void mem_free(void *p);
 

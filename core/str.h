@@ -36,7 +36,7 @@ bool str_eq_nocase(struct str a, struct str b); /* ASCII */
 struct str str_trim(struct str s);              /* ASCII blanks off both ends */
 /* The part before the first sep, moving *rest past it; when rest is used up, rest->p is NULL. */
 struct str str_split(struct str *rest, char sep);
-bool str_is_utf8(struct str s);                 /* RFC 3629: no surrogates, no overlongs */
+bool str_is_utf8(struct str s); /* RFC 3629: no surrogates, no overlongs */
 
 /* Edit distance (Damerau), and the nearest of count names, or NULL when none is near enough to be
  * worth a "did you mean". */
@@ -60,7 +60,8 @@ enum { STR_DOUBLE_MAX = 400 }; /* room for the longest output of any printer bel
  * (Go strconv.FormatFloat(v, 'f', -1, 64) with Prometheus' jsonutil switch to 'e'.)
  * Returns the length; out is NUL-terminated. */
 size_t str_from_double(double v, char out[STR_DOUBLE_MAX]);
-/* Go's fmt %v of a float64: shortest, exponent form when exp < -4 || exp >= 21; "+Inf", "NaN". */
+/* Go strconv 'g' with -1 precision, which is also fmt's %v: shortest digits, exponent form when
+ * exp < -4 || exp >= 6 ("1e+06", "1.418183276e+09"). Client libraries write expositions so. */
 size_t str_from_double_g(double v, char out[STR_DOUBLE_MAX]);
 /* Go strconv 'f' with -1 precision: never an exponent. */
 size_t str_from_double_f(double v, char out[STR_DOUBLE_MAX]);

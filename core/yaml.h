@@ -22,17 +22,17 @@ struct ypair {
 
 struct ynode {
     enum ynode_kind kind;
-    int line, column;  /* of the first character, from 1 */
-    bool plain;        /* scalar written without quotes: null, true, 5 have their meaning */
-    bool block;        /* scalar in block style (| or >): text starts on the next line */
-    struct str value;  /* scalar text, NUL-terminated */
-    size_t count;      /* items or pairs */
+    int line, column; /* of the first character, from 1 */
+    bool plain;       /* scalar written without quotes: null, true, 5 have their meaning */
+    bool block;       /* scalar in block style (| or >): text starts on the next line */
+    struct str value; /* scalar text, NUL-terminated */
+    size_t count;     /* items or pairs */
     struct ynode **items;
     struct ypair *pairs;
 };
 
 struct ydoc {
-    const char *file;  /* for diagnostics */
+    const char *file; /* for diagnostics */
     struct str text;
     struct ynode *root; /* NULL for an empty document */
 };
