@@ -103,21 +103,23 @@ static void dup_and_copy_are_deep(void **state)
 static void printing(void **state)
 {
     UNUSED(state);
-    static const struct {
+    // clang-format off
+    const struct {
         struct labels ls;
         bool with_name;
         const char *text;
     } cases[] = {
-        {{NULL, 0},                 true,     "{}"                                              },
-        {      LABELS(L("__name__",                   "up")),     true,                                               "up"},
-        {      LABELS(L("__name__",                   "up")),    false,                                               "{}"},
-        {      LABELS(L("__name__",                    "up"),    L("a",                                               "b"), L("c", "d")), true, "up{a=\"b\", c=\"d\"}"},
-        { LABELS(L("__name__",                     "up"),       L("a",                                                         "b"), L("c", "d")), false, "{a=\"b\", c=\"d\"}"},
-        {                                           LABELS(L("__name__",                    "a.b"),                  L("c.d",       "e")), true, "{\"a.b\", \"c.d\"=\"e\"}"},
-        {       LABELS(L("a",     "q\"b\\n\nt\t\x01\x7f")),             true,                                             "{a=\"q\\\"b\\\\n\\nt\\t\\x01\\x7f\"}"},
-        {LABELS(L("a",                    "gr\xc3\xbc\xc3\x9f")),                        true,                                          "{a=\"gr\xc3\xbc\xc3\x9f\"}"},
-        {                                               LABELS(L("a","\xc3")),true,"{a=\"\\xc3\"}"},
+        {{NULL, 0}, true, "{}"},
+        {LABELS(L("__name__", "up")), true, "up"},
+        {LABELS(L("__name__", "up")), false, "{}"},
+        {LABELS(L("__name__", "up"), L("a", "b"), L("c", "d")), true, "up{a=\"b\", c=\"d\"}"},
+        {LABELS(L("__name__", "up"), L("a", "b"), L("c", "d")), false, "{a=\"b\", c=\"d\"}"},
+        {LABELS(L("__name__", "a.b"), L("c.d", "e")), true, "{\"a.b\", \"c.d\"=\"e\"}"},
+        {LABELS(L("a", "q\"b\\n\nt\t\x01\x7f")), true, "{a=\"q\\\"b\\\\n\\nt\\t\\x01\\x7f\"}"},
+        {LABELS(L("a", "gr\xc3\xbc\xc3\x9f")), true, "{a=\"gr\xc3\xbc\xc3\x9f\"}"},
+        {LABELS(L("a", "\xc3")), true, "{a=\"\\xc3\"}"},
     };
+    // clang-format on
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct buf b = BUF_INIT(4096);
         assert_int_equal(labels_print(cases[i].ls, cases[i].with_name, &b), 0);
