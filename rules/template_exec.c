@@ -66,7 +66,7 @@ static void leave(struct template_run *r)
 
 static int push_var(struct template_run *r, struct str name, struct tval v, uint32_t at)
 {
-    if (r->var_count == TEMPLATE_VARS_MAX) return fail_at(r, at, at, "too many variables");
+    if (r->var_count == COUNT(r->vars)) return fail_at(r, at, at, "too many variables");
     r->vars[r->var_count].name = name;
     r->vars[r->var_count++].value = v;
     return 0;

@@ -249,7 +249,7 @@ static int read_size(struct str fmt, size_t *i, const struct tval *args, size_t 
     }
     int v = -1;
     for (; *i < fmt.len && fmt.p[*i] >= '0' && fmt.p[*i] <= '9'; (*i)++)
-        v = MIN(MAX(v, 0) * 10 + (fmt.p[*i] - '0'), WIDTH_MAX);
+        v = MIN((v < 0 ? 0 : v) * 10 + (fmt.p[*i] - '0'), WIDTH_MAX);
     return v;
 }
 
@@ -273,7 +273,8 @@ static struct spec read_spec(struct str fmt, size_t *i, const struct tval *args,
     if (sp.width < -1) sp.width = -sp.width, sp.minus = true;
     if (*i < fmt.len && fmt.p[*i] == '.') {
         (*i)++;
-        sp.precision = MAX(read_size(fmt, i, args, count, arg), 0);
+        int given = read_size(fmt, i, args, count, arg);
+        sp.precision = given < 0 ? 0 : given;
     }
     if (*i < fmt.len) sp.verb = fmt.p[(*i)++];
     return sp;

@@ -258,7 +258,7 @@ struct template_run {
     struct {
         struct str name;
         struct tval value;
-    } vars[TEMPLATE_VARS_MAX];
+    } vars[2 * TEMPLATE_VARS_MAX];
     size_t var_count;
     uint32_t steps;
     int depth;
