@@ -62,8 +62,8 @@ int64_t collect_time_ms(const struct collect *c); /* the scheduled time: every s
 /* An option of collectors.host.NAME (a string the configuration holds), or dflt. */
 const char *collect_option(struct collect *c, const char *key, const char *dflt);
 
-/* A sample without labels of its own, and with up to four label pairs (name, value, ...; NULL
- * ends). Values are copied. job, instance and node labels are added by the engine. */
+/* A sample without labels of its own, and with up to 16 label pairs (name, value, ...; NULL
+ * ends; names not empty). Values are copied; bytes that are not UTF-8 become U+FFFD. job, instance and node labels are added by the engine. */
 void emit(struct collect *c, const struct metric *m, double v);
 void emit_labels(struct collect *c, const struct metric *m, double v, const char *const *pairs);
 #define EMIT(c, m, v, ...) emit_labels(c, m, v, (const char *const[]){__VA_ARGS__, NULL})
