@@ -1,0 +1,304 @@
+/* api.c -- parameters, errors and encodings of the HTTP API, as Prometheus has them.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "agent/api.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+/* --- parameters --- */
+
+static bool is_plain_number(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (!strchr("0123456789+-.eE", s.p[i]) || s.p[i] == '\0') return false;
+    return s.len > 0;
+}
+
+int api_parse_time(struct str s, int64_t *out_ms)
+{
+    int64_t ms;
+    if (!s.p || s.len == 0 || s.len > 64 || str_to_time(s, &ms) < 0) return E_PARSE;
+    *out_ms = MAX(API_TIME_MIN, MIN(ms, API_TIME_MAX));
+    return 0;
+}
+
+int api_parse_duration(struct str s, int64_t *out_ms)
+{
+    double seconds;
+    if (!s.p || s.len == 0 || s.len > 64) return E_PARSE;
+    if (is_plain_number(s) && str_to_double(s, &seconds) == 0) {
+        double ms = seconds * 1000;
+        /* what fits Go's duration of int64 nanoseconds */
+        if (!(fabs(ms) < 9223372036854.0)) return E_PARSE;
+        *out_ms = (int64_t)ms;
+        return 0;
+    }
+    return str_to_duration(s, out_ms, NULL) == 0 ? 0 : E_PARSE;
+}
+
+int api_invalid(struct response *p, const char *name, const char *fmt, ...)
+{
+    char text[700];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    response_fail(p, "bad_data", "invalid parameter \"%s\": %s", name, text);
+    return -1;
+}
+
+/* A value as a message shows it: short. */
+#define SHOWN(s) (int)MIN((s).len, 100), (s).p ? (s).p : ""
+
+int api_time(const struct request *r, struct response *p, const char *name, const int64_t *dflt,
+             int64_t *out)
+{
+    struct str s = request_param(r, name);
+    if (s.len == 0 && dflt) {
+        *out = *dflt;
+        return 0;
+    }
+    if (api_parse_time(s, out) == 0) return 0;
+    if (dflt)
+        return api_invalid(p, name,
+                           "Invalid time value for '%s': cannot parse \"%.*s\" to a valid timestamp",
+                           name, SHOWN(s));
+    return api_invalid(p, name, "cannot parse \"%.*s\" to a valid timestamp", SHOWN(s));
+}
+
+int api_duration(const struct request *r, struct response *p, const char *name, int64_t *out)
+{
+    struct str s = request_param(r, name);
+    if (s.len == 0) return 0;
+    if (api_parse_duration(s, out) == 0) return 0;
+    return api_invalid(p, name, "cannot parse \"%.*s\" to a valid duration", SHOWN(s));
+}
+
+int api_limit(const struct request *r, struct response *p, const char *name, size_t *out)
+{
+    struct str s = request_param(r, name);
+    int64_t v = 0;
+    if (s.len && str_to_i64(s, &v) < 0)
+        return api_invalid(p, name, "cannot parse \"%.*s\" to a number", SHOWN(s));
+    if (v < 0) return api_invalid(p, name, "limit must be non-negative");
+    *out = (size_t)v;
+    return 0;
+}
+
+/* --- errors --- */
+
+void api_parse_error(const struct errmsg *err, char *out, size_t size)
+{
+    if (err->line > 0)
+        snprintf(out, size, "%d:%d: parse error: %s", err->line, err->column, err->text);
+    else
+        snprintf(out, size, "unknown position: parse error: %s", err->text);
+}
+
+const char *api_exec_error(int rc, const struct errmsg *err, const char **text)
+{
+    static const struct {
+        int rc;
+        const char *type, *text;
+    } kinds[] = {
+        {E_TIMEOUT, "timeout", "query timed out in expression evaluation"},
+        {E_CANCELED, "canceled", "query was canceled in expression evaluation"},
+        {E_EXEC, "execution", NULL},
+        {E_LIMIT, "execution", NULL},
+        {E_UNSUPPORTED, "execution", NULL},
+        {E_INVALID, "execution", NULL},
+        {E_PARSE, "bad_data", NULL},
+        {E_UNAVAILABLE, "unavailable", NULL},
+    };
+    *text = err->text[0] ? err->text : err_text(rc);
+    for (size_t i = 0; i < COUNT(kinds); i++)
+        if (kinds[i].rc == rc) {
+            if (kinds[i].text) *text = kinds[i].text;
+            return kinds[i].type;
+        }
+    return "internal";
+}
+
+void api_fail_exec(struct response *p, int rc, const struct errmsg *err)
+{
+    const char *text;
+    const char *type = api_exec_error(rc, err, &text);
+    response_fail(p, type, "%s", text);
+}
+
+/* --- encodings --- */
+
+size_t api_format_time(int64_t t_ms, char out[32])
+{
+    uint64_t magnitude = t_ms < 0 ? -(uint64_t)t_ms : (uint64_t)t_ms;
+    const char *sign = t_ms < 0 ? "-" : "";
+    unsigned fraction = (unsigned)(magnitude % 1000);
+    unsigned long long seconds = magnitude / 1000;
+    int n = fraction ? snprintf(out, 32, "%s%llu.%03u", sign, seconds, fraction)
+                     : snprintf(out, 32, "%s%llu", sign, seconds);
+    return (size_t)n;
+}
+
+size_t api_format_sample(int64_t t_ms, double v, char out[API_SAMPLE_MAX])
+{
+    size_t n = 0;
+    out[n++] = '[';
+    n += api_format_time(t_ms, out + n);
+    out[n++] = ',';
+    out[n++] = '"';
+    n += str_from_double(v, out + n);
+    out[n++] = '"';
+    out[n++] = ']';
+    out[n] = '\0';
+    return n;
+}
+
+void api_sample(struct json *j, int64_t t_ms, double v)
+{
+    char text[API_SAMPLE_MAX];
+    json_raw(j, (struct str){text, api_format_sample(t_ms, v, text)});
+}
+
+void api_rfc3339(struct json *j, int64_t t_ms)
+{
+    char text[40];
+    if (t_ms == 0) {
+        json_cstr(j, "0001-01-01T00:00:00Z");
+        return;
+    }
+    json_str(j, (struct str){text, str_from_time(t_ms, text)});
+}
+
+void api_labels(struct json *j, struct labels ls)
+{
+    json_obj(j);
+    for (size_t i = 0; i < ls.count; i++) {
+        json_key_str(j, ls.v[i].name);
+        json_str(j, ls.v[i].value);
+    }
+    json_end(j);
+}
+
+static void put_series(struct json *j, const struct promql_series_result *s, bool many)
+{
+    json_obj(j);
+    json_key(j, "metric");
+    api_labels(j, s->labels);
+    json_key(j, many ? "values" : "value");
+    if (many) json_arr(j);
+    for (size_t i = 0; i < s->count; i++)
+        api_sample(j, s->points[i].t_ms, s->points[i].v);
+    if (many) json_end(j);
+    json_end(j);
+}
+
+void api_result(struct json *j, const struct promql_result *res, int64_t t_ms, bool range)
+{
+    static const char *const names[] = {
+        [T_NONE] = "none",     [T_SCALAR] = "scalar", [T_VECTOR] = "vector",
+        [T_MATRIX] = "matrix", [T_STRING] = "string",
+    };
+    enum value_type type = range ? T_MATRIX : res->type;
+    json_key(j, "resultType");
+    json_cstr(j, names[type]);
+    json_key(j, "result");
+    if (type == T_SCALAR) {
+        api_sample(j, t_ms, res->scalar);
+        return;
+    }
+    if (type == T_STRING) {
+        char time[32];
+        size_t len = api_format_time(t_ms, time);
+        json_arr(j);
+        json_raw(j, (struct str){time, len});
+        json_str(j, res->string);
+        json_end(j);
+        return;
+    }
+    json_arr(j);
+    for (size_t i = 0; i < res->series_count; i++)
+        if (res->series[i].count) put_series(j, &res->series[i], type == T_MATRIX);
+    json_end(j);
+}
+
+void api_begin(struct response *p, struct json *j)
+{
+    p->status = 200;
+    p->content_type = "application/json";
+    buf_reset(&p->body);
+    json_init(j, &p->body);
+    json_obj(j);
+    json_key(j, "status");
+    json_cstr(j, "success");
+    json_key(j, "data");
+}
+
+/* Ten of each kind at most, as Prometheus. */
+static void put_annotations(struct json *j, const struct promql_result *res, bool warning,
+                            bool truncated)
+{
+    size_t given = 0;
+    for (size_t i = 0; res && i < res->annotation_count; i++) {
+        if (res->annotations[i].warning != warning || given == API_WARNINGS_MAX) continue;
+        if (given++ == 0) {
+            json_key(j, warning ? "warnings" : "infos");
+            json_arr(j);
+        }
+        json_cstr(j, res->annotations[i].text);
+    }
+    if (truncated && warning) {
+        if (given++ == 0) {
+            json_key(j, "warnings");
+            json_arr(j);
+        }
+        json_cstr(j, "results truncated due to limit");
+    }
+    if (given) json_end(j);
+}
+
+void api_annotations(struct json *j, const struct promql_result *res, bool truncated)
+{
+    put_annotations(j, res, true, truncated);
+    put_annotations(j, res, false, truncated);
+}
+
+void api_end(struct response *p, struct json *j, const struct promql_result *annotations,
+             bool truncated)
+{
+    api_annotations(j, annotations, truncated);
+    json_end(j);
+    if (!p->body.err) return;
+    int rc = p->body.err;
+    if (rc == E_TOO_BIG)
+        response_fail(p, "execution", "the response is too large, narrow the query");
+    else
+        response_fail(p, "unavailable", "out of memory for the response");
+}
+
+/* --- decimation --- */
+
+size_t api_decimate(struct promql_point *v, size_t count, int64_t start_ms, int64_t end_ms,
+                    size_t max_points)
+{
+    if (max_points < 2 || count <= max_points || end_ms <= start_ms) return count;
+    double spans = (double)(max_points / 2), width = ((double)end_ms - (double)start_ms) / spans;
+    size_t out = 0;
+    for (size_t i = 0; i < count;) {
+        double span = floor(((double)v[i].t_ms - (double)start_ms) / width);
+        if (span >= spans) span = spans - 1; /* the end itself */
+        double limit = span + 1 >= spans ? INFINITY : (double)start_ms + (span + 1) * width;
+        size_t low = i, high = i, next = i + 1;
+        while (next < count && (double)v[next].t_ms < limit) {
+            if (v[next].v < v[low].v || isnan(v[low].v)) low = next;
+            if (v[next].v > v[high].v || isnan(v[high].v)) high = next;
+            next++;
+        }
+        struct promql_point a = v[MIN(low, high)], b = v[MAX(low, high)];
+        v[out++] = a;
+        if (low != high) v[out++] = b;
+        i = next;
+    }
+    return out;
+}

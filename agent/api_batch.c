@@ -1,0 +1,255 @@
+/* api_batch.c -- POST /api/v1/query_batch: all charts of a page in one request.
+ *
+ *     {"start": 1700000000, "end": 1700003600, "step": 15, "max_points": 800,
+ *      "queries": [{"id": "cpu", "query": "rate(x[1m])"}, {"query": "up", "step": "1m"}]}
+ *
+ * start, end, step and max_points of a query win over those of the batch. Times and durations are
+ * numbers of seconds or the strings of /api/v1/query_range. Each query answers for itself, so one
+ * mistake does not blank a page. With max_points, a series keeps the least and the greatest value
+ * of each of max_points / 2 spans: what a chart that wide can show. The endpoint is ours alone, so
+ * unknown members are refused.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <jansson.h>
+#include <stdio.h>
+
+#include "agent/api.h"
+
+enum { QUERIES_MAX = 64 };
+
+struct batch_query {
+    struct api_query q;
+    const char *id; /* NULL: its index */
+    size_t max_points;
+};
+
+/* Reads one member; 0, or E_INVALID with err. */
+typedef int member_fn(const json_t *v, struct batch_query *q, struct errmsg *err);
+
+/* A number of seconds, or a string given to parse. */
+static int read_time(const json_t *v, int (*parse)(struct str, int64_t *), int64_t *out,
+                     const char *name, struct errmsg *err)
+{
+    char number[64];
+    struct str text = STR("");
+    if (json_is_number(v)) {
+        snprintf(number, sizeof number, "%.3f", json_number_value(v));
+        text = str_of(number);
+    } else if (json_is_string(v)) {
+        text = (struct str){json_string_value(v), json_string_length(v)};
+    }
+    if (parse(text, out) == 0) return 0;
+    return errmsg_set(err, E_INVALID, "\"%s\" is neither seconds nor a valid text", name);
+}
+
+static int read_start(const json_t *v, struct batch_query *q, struct errmsg *err)
+{
+    return read_time(v, api_parse_time, &q->q.start_ms, "start", err);
+}
+
+static int read_end(const json_t *v, struct batch_query *q, struct errmsg *err)
+{
+    return read_time(v, api_parse_time, &q->q.end_ms, "end", err);
+}
+
+static int read_step(const json_t *v, struct batch_query *q, struct errmsg *err)
+{
+    return read_time(v, api_parse_duration, &q->q.step_ms, "step", err);
+}
+
+static int read_max_points(const json_t *v, struct batch_query *q, struct errmsg *err)
+{
+    json_int_t n = json_integer_value(v);
+    if (!json_is_integer(v) || n < 2 || n > API_MAX_POINTS)
+        return errmsg_set(err, E_INVALID, "\"max_points\" is not an integer from 2 to %d",
+                          API_MAX_POINTS);
+    q->max_points = (size_t)n;
+    return 0;
+}
+
+static int read_query(const json_t *v, struct batch_query *q, struct errmsg *err)
+{
+    if (!json_is_string(v)) return errmsg_set(err, E_INVALID, "\"query\" is not a string");
+    q->q.text = (struct str){json_string_value(v), json_string_length(v)};
+    return 0;
+}
+
+static int read_id(const json_t *v, struct batch_query *q, struct errmsg *err)
+{
+    if (!json_is_string(v)) return errmsg_set(err, E_INVALID, "\"id\" is not a string");
+    q->id = json_string_value(v);
+    return 0;
+}
+
+static int read_queries(const json_t *v, struct batch_query *q, struct errmsg *err)
+{
+    UNUSED(q);
+    if (json_is_array(v)) return 0;
+    return errmsg_set(err, E_INVALID, "\"queries\" is not a list");
+}
+
+static const struct {
+    const char *name;
+    member_fn *read;
+    bool in_batch, in_query;
+} members[] = {
+    {"start",      read_start,      true,  true },
+    {"end",        read_end,        true,  true },
+    {"step",       read_step,       true,  true },
+    {"max_points", read_max_points, true,  true },
+    {"queries",    read_queries,    true,  false},
+    {"query",      read_query,      false, true },
+    {"id",         read_id,         false, true },
+};
+
+static int read_member(const char *name, const json_t *v, bool in_batch, struct batch_query *q,
+                       struct errmsg *err)
+{
+    for (size_t i = 0; i < COUNT(members); i++)
+        if (strcmp(members[i].name, name) == 0 &&
+            (in_batch ? members[i].in_batch : members[i].in_query))
+            return members[i].read(v, q, err);
+    return errmsg_set(err, E_INVALID, "unknown member \"%.60s\"", name);
+}
+
+static int read_members(json_t *object, bool in_batch, struct batch_query *q, struct errmsg *err)
+{
+    const char *name;
+    json_t *v;
+    if (!json_is_object(object)) return errmsg_set(err, E_INVALID, "not an object");
+    json_object_foreach(object, name, v)
+    {
+        int rc = read_member(name, v, in_batch, q, err);
+        if (rc < 0) return rc;
+    }
+    return 0;
+}
+
+static int check_range(const struct batch_query *b, struct errmsg *err)
+{
+    const struct api_query *q = &b->q;
+    if (q->text.len == 0) return errmsg_set(err, E_INVALID, "\"query\" is missing");
+    if (q->step_ms <= 0) return errmsg_set(err, E_INVALID, "\"step\" is missing or not positive");
+    if (q->end_ms < q->start_ms)
+        return errmsg_set(err, E_INVALID, "\"end\" is before \"start\"");
+    if ((uint64_t)(q->end_ms - q->start_ms) / (uint64_t)q->step_ms > API_MAX_POINTS)
+        return errmsg_set(err, E_INVALID, "more than 11,000 points per series, try a longer step");
+    return 0;
+}
+
+static void put_position(struct json *j, const struct errmsg *err)
+{
+    if (err->line > 0) {
+        json_key(j, "position");
+        json_obj(j);
+        json_key(j, "line");
+        json_int(j, err->line);
+        json_key(j, "column");
+        json_int(j, err->column);
+        json_key(j, "offset");
+        json_uint(j, err->offset);
+        json_end(j);
+    }
+    if (err->hint[0]) {
+        json_key(j, "hint");
+        json_cstr(j, err->hint);
+    }
+}
+
+static void put_failure(struct json *j, int rc, const struct errmsg *err)
+{
+    char text[sizeof err->text + 64];
+    const char *why, *type = api_exec_error(rc, err, &why);
+    if (rc == E_INVALID) type = "bad_data";
+    if (rc == E_PARSE) {
+        api_parse_error(err, text, sizeof text);
+        why = text;
+    }
+    json_key(j, "status");
+    json_cstr(j, "error");
+    json_key(j, "errorType");
+    json_cstr(j, type);
+    json_key(j, "error");
+    json_cstr(j, why);
+    if (rc == E_PARSE) put_position(j, err);
+}
+
+static void put_success(struct json *j, const struct batch_query *b, struct promql_result *res)
+{
+    for (size_t i = 0; b->max_points && i < res->series_count; i++)
+        res->series[i].count = api_decimate(res->series[i].points, res->series[i].count,
+                                            b->q.start_ms, b->q.end_ms, b->max_points);
+    json_key(j, "status");
+    json_cstr(j, "success");
+    json_key(j, "data");
+    json_obj(j);
+    api_result(j, res, b->q.start_ms, true);
+    json_end(j);
+    api_annotations(j, res, false);
+}
+
+static void answer_one(struct app *a, const struct request *r, const struct app_settings *s,
+                       const struct batch_query *b, int rc, struct errmsg *err, struct json *j)
+{
+    struct arena arena;
+    struct promql_result res = {0};
+    arena_init(&arena, s->query_memory);
+    if (rc == 0) rc = check_range(b, err);
+    if (rc == 0) rc = api_run_query(a, r, s, &b->q, &arena, &res, err);
+    if (rc < 0)
+        put_failure(j, rc, err);
+    else
+        put_success(j, b, &res);
+    arena_release(&arena);
+}
+
+static void answer_batch(struct app *a, const struct request *r, struct response *p,
+                         const json_t *queries, const struct batch_query *common)
+{
+    struct app_settings s;
+    struct json j;
+    app_settings(a, &s);
+    api_begin(p, &j);
+    json_obj(&j);
+    json_key(&j, "results");
+    json_arr(&j);
+    for (size_t i = 0; i < json_array_size(queries); i++) {
+        struct batch_query b = *common;
+        struct errmsg err = {0};
+        int rc = read_members(json_array_get(queries, i), false, &b, &err);
+        json_obj(&j);
+        json_key(&j, "id");
+        if (b.id)
+            json_cstr(&j, b.id);
+        else
+            json_uint(&j, i);
+        answer_one(a, r, &s, &b, rc, &err, &j);
+        json_end(&j);
+    }
+    json_end(&j);
+    json_end(&j);
+    api_end(p, &j, NULL, false);
+}
+
+void api_query_batch(struct app *a, struct request *r, struct response *p)
+{
+    json_error_t json_err;
+    struct errmsg err = {0};
+    struct batch_query common = {0};
+    json_t *body = json_loadb(r->body.p, r->body.len, JSON_REJECT_DUPLICATES, &json_err);
+    if (!body) {
+        response_fail(p, "bad_data", "line %d, column %d: %s", json_err.line, json_err.column,
+                      json_err.text);
+        return;
+    }
+    const json_t *queries = json_object_get(body, "queries");
+    if (read_members(body, true, &common, &err) < 0)
+        response_fail(p, "bad_data", "%s", err.text);
+    else if (!queries || json_array_size(queries) == 0)
+        response_fail(p, "bad_data", "\"queries\" is missing or empty");
+    else if (json_array_size(queries) > QUERIES_MAX)
+        response_fail(p, "bad_data", "more than %d queries", QUERIES_MAX);
+    else
+        answer_batch(a, r, p, queries, &common);
+    json_decref(body);
+}

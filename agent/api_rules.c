@@ -1,0 +1,302 @@
+/* api_rules.c -- /api/v1/rules, alerts, targets, alertmanagers: the state of what runs, in
+ * Prometheus' JSON.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+
+#include "agent/api.h"
+
+/* --- alerts --- */
+
+/* Go's FormatFloat(v, 'e', -1, 64): shortest digits, always with an exponent. */
+static void put_value_e(struct json *j, double v)
+{
+    char text[64];
+    for (int digits = 0; digits <= 17; digits++) {
+        double back;
+        snprintf(text, sizeof text, "%.*e", digits, v);
+        if (str_to_double(str_of(text), &back) == 0 && back == v) break;
+    }
+    if (v != v) snprintf(text, sizeof text, "NaN");
+    else if (v > 1.7976931348623157e308) snprintf(text, sizeof text, "+Inf");
+    else if (v < -1.7976931348623157e308) snprintf(text, sizeof text, "-Inf");
+    json_cstr(j, text);
+}
+
+static void put_alert(struct json *j, const struct alert_status *s)
+{
+    json_obj(j);
+    json_key(j, "labels");
+    api_labels(j, s->labels);
+    json_key(j, "annotations");
+    api_labels(j, s->annotations);
+    json_key(j, "state");
+    json_cstr(j, s->state);
+    json_key(j, "activeAt");
+    api_rfc3339(j, s->active_ms);
+    if (s->keep_firing_since_ms) {
+        json_key(j, "keepFiringSince");
+        api_rfc3339(j, s->keep_firing_since_ms);
+    }
+    json_key(j, "value");
+    put_value_e(j, s->value);
+    json_end(j);
+}
+
+static int put_group_alerts(void *arg, const struct group_status *g)
+{
+    struct json *j = arg;
+    for (size_t i = 0; i < g->rule_count; i++)
+        for (size_t k = 0; k < g->rules[i].alert_count; k++)
+            put_alert(j, &g->rules[i].alerts[k]);
+    return 0;
+}
+
+void api_alerts(struct app *a, struct request *r, struct response *p)
+{
+    struct json j;
+    UNUSED(r);
+    api_begin(p, &j);
+    json_obj(&j);
+    json_key(&j, "alerts");
+    json_arr(&j);
+    if (a->rules) rules_engine_visit(a->rules, put_group_alerts, &j);
+    json_end(&j);
+    json_end(&j);
+    api_end(p, &j, NULL, false);
+}
+
+/* --- rules --- */
+
+struct rules_filter {
+    struct json j;
+    const struct request *r;
+    bool alerting, recording, exclude_alerts;
+    size_t group_limit, seen;
+    struct str next_token; /* start at this group */
+    bool waiting;          /* for next_token */
+    char more[512];        /* the group after the last one shown */
+};
+
+/* Whether v is among the values of a repeatable parameter, or there are none. */
+static bool wanted(const struct request *r, const char *param, const char *v)
+{
+    struct str text = request_param_at(r, param, 0);
+    if (!text.p) return true;
+    for (size_t i = 0; (text = request_param_at(r, param, i)).p; i++)
+        if (str_eq(text, str_of(v))) return true;
+    return false;
+}
+
+static bool rule_wanted(const struct rules_filter *f, const struct rule_status *s)
+{
+    bool alerting = strcmp(s->type, "alerting") == 0;
+    return (alerting ? f->alerting : f->recording) && wanted(f->r, "rule_name[]", s->name);
+}
+
+static void put_alerting(struct rules_filter *f, const struct rule_status *s)
+{
+    struct json *j = &f->j;
+    json_key(j, "state");
+    json_cstr(j, s->state);
+    json_key(j, "duration");
+    json_double(j, (double)s->for_ms / 1000);
+    json_key(j, "keepFiringFor");
+    json_double(j, (double)s->keep_firing_for_ms / 1000);
+    json_key(j, "annotations");
+    api_labels(j, s->annotations);
+    json_key(j, "alerts");
+    json_arr(j);
+    for (size_t i = 0; !f->exclude_alerts && i < s->alert_count; i++)
+        put_alert(j, &s->alerts[i]);
+    json_end(j);
+}
+
+static void put_rule(struct rules_filter *f, const struct rule_status *s)
+{
+    struct json *j = &f->j;
+    json_obj(j);
+    json_key(j, "name");
+    json_cstr(j, s->name);
+    json_key(j, "query");
+    json_cstr(j, s->query);
+    if (strcmp(s->type, "alerting") == 0) put_alerting(f, s);
+    json_key(j, "labels");
+    api_labels(j, s->labels);
+    json_key(j, "health");
+    json_cstr(j, s->health);
+    if (s->last_error && s->last_error[0]) {
+        json_key(j, "lastError");
+        json_cstr(j, s->last_error);
+    }
+    json_key(j, "type");
+    json_cstr(j, s->type);
+    json_key(j, "lastEvaluation");
+    api_rfc3339(j, s->last_evaluation_ms);
+    json_key(j, "evaluationTime");
+    json_double(j, s->evaluation_seconds);
+    json_end(j);
+}
+
+static void put_group(struct rules_filter *f, const struct group_status *g)
+{
+    struct json *j = &f->j;
+    json_obj(j);
+    json_key(j, "name");
+    json_cstr(j, g->name);
+    json_key(j, "file");
+    json_cstr(j, g->file);
+    json_key(j, "rules");
+    json_arr(j);
+    for (size_t i = 0; i < g->rule_count; i++)
+        if (rule_wanted(f, &g->rules[i])) put_rule(f, &g->rules[i]);
+    json_end(j);
+    json_key(j, "interval");
+    json_double(j, (double)g->interval_ms / 1000);
+    json_key(j, "limit");
+    json_int(j, g->limit);
+    json_key(j, "evaluationTime");
+    json_double(j, g->evaluation_seconds);
+    json_key(j, "lastEvaluation");
+    api_rfc3339(j, g->last_evaluation_ms);
+    json_end(j);
+}
+
+static int visit_group(void *arg, const struct group_status *g)
+{
+    struct rules_filter *f = arg;
+    bool any = false;
+    char token[sizeof f->more];
+    for (size_t i = 0; !any && i < g->rule_count; i++)
+        any = rule_wanted(f, &g->rules[i]);
+    if (!any || !wanted(f->r, "rule_group[]", g->name) || !wanted(f->r, "file[]", g->file))
+        return 0;
+    snprintf(token, sizeof token, "%s;%s", g->file, g->name);
+    if (f->waiting && !str_eq(f->next_token, str_of(token))) return 0;
+    f->waiting = false;
+    if (f->group_limit && f->seen == f->group_limit) {
+        memcpy(f->more, token, sizeof token);
+        return 1;
+    }
+    f->seen++;
+    put_group(f, g);
+    return 0;
+}
+
+static int read_filter(struct rules_filter *f, const struct request *r, struct response *p)
+{
+    struct str type = request_param(r, "type"), exclude = request_param(r, "exclude_alerts");
+    f->r = r;
+    f->alerting = type.len == 0 || str_eq(type, STR("alert"));
+    f->recording = type.len == 0 || str_eq(type, STR("record"));
+    if (!f->alerting && !f->recording)
+        return api_invalid(p, "type", "not supported value \"%.*s\"", (int)MIN(type.len, 100),
+                           type.p);
+    f->exclude_alerts = str_eq(exclude, STR("true")) || str_eq(exclude, STR("1"));
+    f->next_token = request_param(r, "group_next_token");
+    f->waiting = f->next_token.len > 0;
+    if (api_limit(r, p, "group_limit", &f->group_limit) < 0) return -1;
+    if (f->waiting && !f->group_limit)
+        return api_invalid(p, "group_limit", "group_limit needs to be present in order to paginate "
+                                             "over the groups");
+    return 0;
+}
+
+void api_rules(struct app *a, struct request *r, struct response *p)
+{
+    struct rules_filter f = {0};
+    if (read_filter(&f, r, p) < 0) return;
+    api_begin(p, &f.j);
+    json_obj(&f.j);
+    json_key(&f.j, "groups");
+    json_arr(&f.j);
+    if (a->rules) rules_engine_visit(a->rules, visit_group, &f);
+    json_end(&f.j);
+    if (f.more[0]) {
+        json_key(&f.j, "groupNextToken");
+        json_cstr(&f.j, f.more);
+    }
+    json_end(&f.j);
+    api_end(p, &f.j, NULL, false);
+    if (f.waiting)
+        api_invalid(p, "group_next_token", "invalid group_next_token; were rule groups changed?");
+}
+
+/* --- targets --- */
+
+struct targets_filter {
+    struct json j;
+    struct str pool;
+};
+
+static int put_target(void *arg, const struct target_status *t)
+{
+    struct targets_filter *f = arg;
+    struct json *j = &f->j;
+    char interval[64], timeout[64];
+    if (f->pool.len && !str_eq(f->pool, str_of(t->scrape_pool))) return 0;
+    str_from_duration(t->interval_ms, interval);
+    str_from_duration(t->timeout_ms, timeout);
+    const struct {
+        const char *key, *value;
+    } texts[] = {
+        {"scrapePool", t->scrape_pool}, {"scrapeUrl", t->url},
+        {"globalUrl", t->url},          {"lastError", t->last_error},
+        {"health", t->health},          {"scrapeInterval", interval},
+        {"scrapeTimeout", timeout},
+    };
+    json_obj(j);
+    json_key(j, "discoveredLabels");
+    api_labels(j, t->discovered_labels);
+    json_key(j, "labels");
+    api_labels(j, t->labels);
+    for (size_t i = 0; i < COUNT(texts); i++) {
+        json_key(j, texts[i].key);
+        json_cstr(j, texts[i].value);
+    }
+    json_key(j, "lastScrape");
+    api_rfc3339(j, t->last_scrape_ms);
+    json_key(j, "lastScrapeDuration");
+    json_double(j, t->last_duration_seconds);
+    json_end(j);
+    return 0;
+}
+
+void api_targets(struct app *a, struct request *r, struct response *p)
+{
+    struct targets_filter f = {.pool = request_param(r, "scrapePool")};
+    struct str state = request_param(r, "state");
+    bool active = !str_eq_nocase(state, STR("dropped"));
+    api_begin(p, &f.j);
+    json_obj(&f.j);
+    json_key(&f.j, "activeTargets");
+    json_arr(&f.j);
+    if (active && a->engine) collector_engine_targets(a->engine, put_target, &f);
+    json_end(&f.j);
+    json_key(&f.j, "droppedTargets");
+    json_arr(&f.j);
+    json_end(&f.j);
+    json_key(&f.j, "droppedTargetCounts");
+    json_obj(&f.j);
+    json_end(&f.j);
+    json_end(&f.j);
+    api_end(p, &f.j, NULL, false);
+}
+
+/* We notify ourselves; there is no Alertmanager behind us. */
+void api_alertmanagers(struct app *a, struct request *r, struct response *p)
+{
+    static const char *const keys[] = {"activeAlertmanagers", "droppedAlertmanagers"};
+    struct json j;
+    UNUSED(a);
+    UNUSED(r);
+    api_begin(p, &j);
+    json_obj(&j);
+    for (size_t i = 0; i < COUNT(keys); i++) {
+        json_key(&j, keys[i]);
+        json_arr(&j);
+        json_end(&j);
+    }
+    json_end(&j);
+    api_end(p, &j, NULL, false);
+}

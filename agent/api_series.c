@@ -1,0 +1,378 @@
+/* api_series.c -- what is stored: /api/v1/labels, label/NAME/values, series, metadata.
+ *
+ * Several match[] selectors mean the union of what each finds; the store sorts each answer, the
+ * union is sorted here.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "agent/api.h"
+
+enum { SELECTORS_MAX = 64, ITEMS_MAX = 5000000 };
+
+/* One request's selectors, range and limit, and what they found. */
+struct lookup {
+    struct app *app;
+    struct arena arena;
+    struct select_request select;
+    struct query_budget budget;
+    struct {
+        struct matcher *v;
+        size_t count;
+    } sets[SELECTORS_MAX];
+    size_t set_count;
+    size_t limit;
+    struct str *names;        /* of the arena's lifetime, as labels below */
+    struct labels *labels;
+    size_t count, cap;
+};
+
+static bool matches_empty(const struct matcher *m, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (matcher_test(&m[i], STR("")) == 0) return false;
+    return true;
+}
+
+static int read_selectors(struct lookup *l, const struct request *r, struct response *p)
+{
+    struct str text;
+    struct errmsg err = {0};
+    for (size_t i = 0; (text = request_param_at(r, "match[]", i)).p; i++) {
+        if (i == SELECTORS_MAX)
+            return api_invalid(p, "match[]", "more than %d selectors", SELECTORS_MAX);
+        struct matcher *v = NULL;
+        size_t count = 0;
+        if (promql_parse_selector(text, &l->arena, &v, &count, &err) < 0) {
+            char why[sizeof err.text + 64];
+            api_parse_error(&err, why, sizeof why);
+            return api_invalid(p, "match[]", "%s", why);
+        }
+        l->sets[l->set_count].v = v;
+        l->sets[l->set_count++].count = count;
+        if (matches_empty(v, count))
+            return api_invalid(p, "match[]", "match[] must contain at least one non-empty matcher");
+    }
+    return 0;
+}
+
+/* Reads limit, start, end and match[]. < 0: answered. */
+static int lookup_init(struct lookup *l, struct app *a, const struct request *r,
+                       struct response *p)
+{
+    struct app_settings s;
+    int64_t min_ms = API_TIME_MIN, max_ms = API_TIME_MAX;
+    *l = (struct lookup){.app = a};
+    app_settings(a, &s);
+    arena_init(&l->arena, s.query_memory);
+    l->budget = (struct query_budget){
+        .max_series = s.query_series,
+        .cancel = r->cancel,
+        .deadline_mono_ns = r->start_mono_ns + s.query_timeout_ms * 1000000,
+    };
+    l->select = (struct select_request){.func = "", .budget = &l->budget, .arena = &l->arena};
+    if (api_limit(r, p, "limit", &l->limit) < 0 ||
+        api_time(r, p, "start", &min_ms, &l->select.start_ms) < 0 ||
+        api_time(r, p, "end", &max_ms, &l->select.end_ms) < 0)
+        return -1;
+    return read_selectors(l, r, p);
+}
+
+static void lookup_release(struct lookup *l)
+{
+    for (size_t i = 0; i < l->set_count; i++)
+        for (size_t k = 0; k < l->sets[i].count; k++)
+            matcher_release(&l->sets[i].v[k]);
+    arena_release(&l->arena);
+}
+
+/* Room for one more in an arena array of size-byte items. */
+static int room(struct lookup *l, void **array, size_t size)
+{
+    if (l->count < l->cap) return 0;
+    if (l->count >= ITEMS_MAX) return E_LIMIT;
+    size_t cap = l->cap ? l->cap * 2 : 256;
+    void *more = arena_array(&l->arena, cap, size);
+    if (!more) return l->arena.err;
+    if (l->count) memcpy(more, *array, l->count * size);
+    *array = more;
+    l->cap = cap;
+    return 0;
+}
+
+static int add_name(void *arg, struct str s)
+{
+    struct lookup *l = arg;
+    void *array = l->names;
+    int rc = room(l, &array, sizeof *l->names);
+    l->names = array;
+    if (rc < 0) return rc;
+    struct str copy = arena_str(&l->arena, s);
+    if (!copy.p) return l->arena.err;
+    l->names[l->count++] = copy;
+    return 0;
+}
+
+static int add_labels(void *arg, struct labels ls)
+{
+    struct lookup *l = arg;
+    void *array = l->labels;
+    int rc = room(l, &array, sizeof *l->labels);
+    l->labels = array;
+    if (rc < 0) return rc;
+    rc = labels_copy(&l->arena, ls, &l->labels[l->count]);
+    if (rc == 0) l->count++;
+    return rc;
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return str_cmp(*(const struct str *)a, *(const struct str *)b);
+}
+
+static int compare_labels(const void *a, const void *b)
+{
+    return labels_cmp(*(const struct labels *)a, *(const struct labels *)b);
+}
+
+static void unique_names(struct lookup *l)
+{
+    size_t out = 0;
+    if (l->count) qsort(l->names, l->count, sizeof *l->names, compare_names);
+    for (size_t i = 0; i < l->count; i++)
+        if (out == 0 || !str_eq(l->names[out - 1], l->names[i])) l->names[out++] = l->names[i];
+    l->count = out;
+}
+
+static void unique_labels(struct lookup *l)
+{
+    size_t out = 0;
+    if (l->count) qsort(l->labels, l->count, sizeof *l->labels, compare_labels);
+    for (size_t i = 0; i < l->count; i++)
+        if (out == 0 || labels_cmp(l->labels[out - 1], l->labels[i]) != 0)
+            l->labels[out++] = l->labels[i];
+    l->count = out;
+}
+
+static bool truncate_to_limit(struct lookup *l)
+{
+    if (l->limit == 0 || l->count <= l->limit) return false;
+    l->count = l->limit;
+    return true;
+}
+
+static void put_names(struct lookup *l, struct response *p)
+{
+    struct json j;
+    unique_names(l);
+    bool truncated = truncate_to_limit(l);
+    api_begin(p, &j);
+    json_arr(&j);
+    for (size_t i = 0; i < l->count; i++)
+        json_str(&j, l->names[i]);
+    json_end(&j);
+    api_end(p, &j, NULL, truncated);
+}
+
+/* Calls one of the querier's lookups for each selector, or once without any. */
+static int for_each_set(struct lookup *l, struct str name, struct errmsg *err,
+                        int (*call)(struct lookup *l, struct str name, struct errmsg *err))
+{
+    int rc = 0;
+    if (l->set_count == 0) return call(l, name, err);
+    for (size_t i = 0; rc == 0 && i < l->set_count; i++) {
+        l->select.matchers = l->sets[i].v;
+        l->select.matcher_count = l->sets[i].count;
+        rc = call(l, name, err);
+    }
+    return rc;
+}
+
+static int find_names(struct lookup *l, struct str name, struct errmsg *err)
+{
+    struct querier *q = l->app->querier;
+    UNUSED(name);
+    return q->ops->label_names(q, &l->select, add_name, l, err);
+}
+
+static int find_values(struct lookup *l, struct str name, struct errmsg *err)
+{
+    struct querier *q = l->app->querier;
+    return q->ops->label_values(q, name, &l->select, add_name, l, err);
+}
+
+static int find_series(struct lookup *l, struct str name, struct errmsg *err)
+{
+    struct querier *q = l->app->querier;
+    UNUSED(name);
+    return q->ops->series(q, &l->select, add_labels, l, err);
+}
+
+void api_label_names(struct app *a, struct request *r, struct response *p)
+{
+    struct lookup l;
+    struct errmsg err = {0};
+    if (lookup_init(&l, a, r, p) == 0) {
+        int rc = for_each_set(&l, STR(""), &err, find_names);
+        if (rc < 0)
+            api_fail_exec(p, rc, &err);
+        else
+            put_names(&l, p);
+    }
+    lookup_release(&l);
+}
+
+static int hex_digit(char c)
+{
+    const char *digits = "0123456789abcdef";
+    const char *at = c ? strchr(digits, c | ('A' <= c && c <= 'F' ? 0x20 : 0)) : NULL;
+    return at ? (int)(at - digits) : -1;
+}
+
+static size_t put_utf8(unsigned code, char *out)
+{
+    if (code < 0x80) {
+        out[0] = (char)code;
+        return 1;
+    }
+    if (code < 0x800) {
+        out[0] = (char)(0xc0 | code >> 6);
+        out[1] = (char)(0x80 | (code & 0x3f));
+        return 2;
+    }
+    if (code < 0x10000) {
+        out[0] = (char)(0xe0 | code >> 12);
+        out[1] = (char)(0x80 | (code >> 6 & 0x3f));
+        out[2] = (char)(0x80 | (code & 0x3f));
+        return 3;
+    }
+    out[0] = (char)(0xf0 | code >> 18);
+    out[1] = (char)(0x80 | (code >> 12 & 0x3f));
+    out[2] = (char)(0x80 | (code >> 6 & 0x3f));
+    out[3] = (char)(0x80 | (code & 0x3f));
+    return 4;
+}
+
+/* Label names that a path cannot hold come as U__ with "_XX_" for a character and "__" for '_'.
+ * What does not decode is taken as it stands, as Prometheus does. */
+static struct str unescape_name(struct arena *a, struct str s)
+{
+    if (!str_starts(s, STR("U__"))) return s;
+    char *out = arena_alloc(a, s.len * 2 + 8);
+    if (!out) return s;
+    size_t n = 0;
+    for (size_t i = 3; i < s.len; i++) {
+        if (s.p[i] != '_') {
+            out[n++] = s.p[i];
+            continue;
+        }
+        if (i + 1 < s.len && s.p[i + 1] == '_') {
+            out[n++] = '_';
+            i++;
+            continue;
+        }
+        unsigned code = 0;
+        size_t digits = 0;
+        for (i++; i < s.len && s.p[i] != '_' && digits < 6; i++, digits++) {
+            int d = hex_digit(s.p[i]);
+            if (d < 0) return s;
+            code = code << 4 | (unsigned)d;
+        }
+        if (i >= s.len || s.p[i] != '_' || digits == 0 || code > 0x10ffff) return s;
+        n += put_utf8(code, out + n);
+    }
+    return (struct str){out, n};
+}
+
+void api_label_values(struct app *a, struct request *r, struct response *p)
+{
+    struct lookup l;
+    struct errmsg err = {0};
+    struct str name = unescape_name(r->arena, r->path_arg);
+    if (!label_name_is_valid(name)) {
+        response_fail(p, "bad_data", "invalid label name: \"%.*s\"", (int)MIN(name.len, 100),
+                      name.p);
+        return;
+    }
+    if (lookup_init(&l, a, r, p) == 0) {
+        int rc = for_each_set(&l, name, &err, find_values);
+        if (rc < 0)
+            api_fail_exec(p, rc, &err);
+        else
+            put_names(&l, p);
+    }
+    lookup_release(&l);
+}
+
+static void put_series_list(struct lookup *l, struct response *p)
+{
+    struct json j;
+    unique_labels(l);
+    bool truncated = truncate_to_limit(l);
+    api_begin(p, &j);
+    json_arr(&j);
+    for (size_t i = 0; i < l->count; i++)
+        api_labels(&j, l->labels[i]);
+    json_end(&j);
+    api_end(p, &j, NULL, truncated);
+}
+
+void api_series(struct app *a, struct request *r, struct response *p)
+{
+    struct lookup l;
+    struct errmsg err = {0};
+    if (!request_param(r, "match[]").p) {
+        response_fail(p, "bad_data", "no match[] parameter provided");
+        return;
+    }
+    if (lookup_init(&l, a, r, p) == 0) {
+        int rc = for_each_set(&l, STR(""), &err, find_series);
+        if (rc < 0)
+            api_fail_exec(p, rc, &err);
+        else
+            put_series_list(&l, p);
+    }
+    lookup_release(&l);
+}
+
+struct metadata_list {
+    struct json j;
+    size_t limit, count;
+};
+
+static int put_metadata(void *arg, const struct metric_metadata *m)
+{
+    struct metadata_list *list = arg;
+    if (list->limit && list->count == list->limit) return 1;
+    list->count++;
+    json_key_str(&list->j, m->name);
+    json_arr(&list->j);
+    json_obj(&list->j);
+    json_key(&list->j, "type");
+    json_cstr(&list->j, metric_type_name(m->type));
+    json_key(&list->j, "help");
+    json_str(&list->j, m->help);
+    json_key(&list->j, "unit");
+    json_str(&list->j, m->unit);
+    json_end(&list->j);
+    json_end(&list->j);
+    return 0;
+}
+
+void api_metadata(struct app *a, struct request *r, struct response *p)
+{
+    struct metadata_list list = {0};
+    size_t per_metric;
+    struct str name = request_param(r, "metric");
+    if (api_limit(r, p, "limit", &list.limit) < 0 ||
+        api_limit(r, p, "limit_per_metric", &per_metric) < 0)
+        return;
+    api_begin(p, &list.j);
+    json_obj(&list.j);
+    int rc = tsdb_metadata(a->db, name.len ? name.p : NULL, put_metadata, &list);
+    json_end(&list.j);
+    api_end(p, &list.j, NULL, false);
+    if (rc < 0 && rc != E_NOT_FOUND)
+        response_fail(p, "internal", "cannot read the metadata: %s", err_text(rc));
+}
