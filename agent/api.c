@@ -62,9 +62,9 @@ int api_time(const struct request *r, struct response *p, const char *name, cons
     }
     if (api_parse_time(s, out) == 0) return 0;
     if (dflt)
-        return api_invalid(p, name,
-                           "Invalid time value for '%s': cannot parse \"%.*s\" to a valid timestamp",
-                           name, SHOWN(s));
+        return api_invalid(
+            p, name, "Invalid time value for '%s': cannot parse \"%.*s\" to a valid timestamp",
+            name, SHOWN(s));
     return api_invalid(p, name, "cannot parse \"%.*s\" to a valid timestamp", SHOWN(s));
 }
 
@@ -103,14 +103,14 @@ const char *api_exec_error(int rc, const struct errmsg *err, const char **text)
         int rc;
         const char *type, *text;
     } kinds[] = {
-        {E_TIMEOUT, "timeout", "query timed out in expression evaluation"},
-        {E_CANCELED, "canceled", "query was canceled in expression evaluation"},
-        {E_EXEC, "execution", NULL},
-        {E_LIMIT, "execution", NULL},
-        {E_UNSUPPORTED, "execution", NULL},
-        {E_INVALID, "execution", NULL},
-        {E_PARSE, "bad_data", NULL},
-        {E_UNAVAILABLE, "unavailable", NULL},
+        {E_TIMEOUT,     "timeout",     "query timed out in expression evaluation"   },
+        {E_CANCELED,    "canceled",    "query was canceled in expression evaluation"},
+        {E_EXEC,        "execution",   NULL                                         },
+        {E_LIMIT,       "execution",   NULL                                         },
+        {E_UNSUPPORTED, "execution",   NULL                                         },
+        {E_INVALID,     "execution",   NULL                                         },
+        {E_PARSE,       "bad_data",    NULL                                         },
+        {E_UNAVAILABLE, "unavailable", NULL                                         },
     };
     *text = err->text[0] ? err->text : err_text(rc);
     for (size_t i = 0; i < COUNT(kinds); i++)
@@ -288,7 +288,7 @@ size_t api_decimate(struct promql_point *v, size_t count, int64_t start_ms, int6
     for (size_t i = 0; i < count;) {
         double span = floor(((double)v[i].t_ms - (double)start_ms) / width);
         if (span >= spans) span = spans - 1; /* the end itself */
-        double limit = span + 1 >= spans ? INFINITY : (double)start_ms + (span + 1) * width;
+        double limit = span + 1 >= spans ? (double)INFINITY : (double)start_ms + (span + 1) * width;
         size_t low = i, high = i, next = i + 1;
         while (next < count && (double)v[next].t_ms < limit) {
             if (v[next].v < v[low].v || isnan(v[low].v)) low = next;

@@ -130,8 +130,7 @@ static int check_range(const struct batch_query *b, struct errmsg *err)
     const struct api_query *q = &b->q;
     if (q->text.len == 0) return errmsg_set(err, E_INVALID, "\"query\" is missing");
     if (q->step_ms <= 0) return errmsg_set(err, E_INVALID, "\"step\" is missing or not positive");
-    if (q->end_ms < q->start_ms)
-        return errmsg_set(err, E_INVALID, "\"end\" is before \"start\"");
+    if (q->end_ms < q->start_ms) return errmsg_set(err, E_INVALID, "\"end\" is before \"start\"");
     if ((uint64_t)(q->end_ms - q->start_ms) / (uint64_t)q->step_ms > API_MAX_POINTS)
         return errmsg_set(err, E_INVALID, "more than 11,000 points per series, try a longer step");
     return 0;

@@ -8,9 +8,9 @@
 #include "agent/assets.h"
 #include "exporters/exposition.h"
 
-#define PAGE_POLICY                                                                               \
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "             \
-    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "           \
+#define PAGE_POLICY                                                                                \
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "              \
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "            \
     "require-trusted-types-for 'script'; trusted-types default"
 
 static const struct asset *find_asset(struct str path)

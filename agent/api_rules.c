@@ -17,9 +17,12 @@ static void put_value_e(struct json *j, double v)
         snprintf(text, sizeof text, "%.*e", digits, v);
         if (str_to_double(str_of(text), &back) == 0 && back == v) break;
     }
-    if (v != v) snprintf(text, sizeof text, "NaN");
-    else if (v > 1.7976931348623157e308) snprintf(text, sizeof text, "+Inf");
-    else if (v < -1.7976931348623157e308) snprintf(text, sizeof text, "-Inf");
+    if (v != v)
+        snprintf(text, sizeof text, "NaN");
+    else if (v > 1.7976931348623157e308)
+        snprintf(text, sizeof text, "+Inf");
+    else if (v < -1.7976931348623157e308)
+        snprintf(text, sizeof text, "-Inf");
     json_cstr(j, text);
 }
 
@@ -197,8 +200,9 @@ static int read_filter(struct rules_filter *f, const struct request *r, struct r
     f->waiting = f->next_token.len > 0;
     if (api_limit(r, p, "group_limit", &f->group_limit) < 0) return -1;
     if (f->waiting && !f->group_limit)
-        return api_invalid(p, "group_limit", "group_limit needs to be present in order to paginate "
-                                             "over the groups");
+        return api_invalid(p, "group_limit",
+                           "group_limit needs to be present in order to paginate "
+                           "over the groups");
     return 0;
 }
 
@@ -240,10 +244,13 @@ static int put_target(void *arg, const struct target_status *t)
     const struct {
         const char *key, *value;
     } texts[] = {
-        {"scrapePool", t->scrape_pool}, {"scrapeUrl", t->url},
-        {"globalUrl", t->url},          {"lastError", t->last_error},
-        {"health", t->health},          {"scrapeInterval", interval},
-        {"scrapeTimeout", timeout},
+        {"scrapePool",     t->scrape_pool},
+        {"scrapeUrl",      t->url        },
+        {"globalUrl",      t->url        },
+        {"lastError",      t->last_error },
+        {"health",         t->health     },
+        {"scrapeInterval", interval      },
+        {"scrapeTimeout",  timeout       },
     };
     json_obj(j);
     json_key(j, "discoveredLabels");

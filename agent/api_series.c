@@ -23,7 +23,7 @@ struct lookup {
     } sets[SELECTORS_MAX];
     size_t set_count;
     size_t limit;
-    struct str *names;        /* of the arena's lifetime, as labels below */
+    struct str *names; /* of the arena's lifetime, as labels below */
     struct labels *labels;
     size_t count, cap;
 };
@@ -58,8 +58,7 @@ static int read_selectors(struct lookup *l, const struct request *r, struct resp
 }
 
 /* Reads limit, start, end and match[]. < 0: answered. */
-static int lookup_init(struct lookup *l, struct app *a, const struct request *r,
-                       struct response *p)
+static int lookup_init(struct lookup *l, struct app *a, const struct request *r, struct response *p)
 {
     struct app_settings s;
     int64_t min_ms = API_TIME_MIN, max_ms = API_TIME_MAX;

@@ -109,9 +109,9 @@ static struct str next_word(struct str *rest)
     if (rest->len == 0) return (struct str){NULL, 0};
     char quote = rest->p[0] == '"' || rest->p[0] == '\'' ? rest->p[0] : '\0';
     size_t from = quote ? 1 : 0, end = from;
-    while (end < rest->len && (quote ? rest->p[end] != quote
-                                     : rest->p[end] != ' ' && rest->p[end] != '\n' &&
-                                           rest->p[end] != '\t'))
+    while (end < rest->len &&
+           (quote ? rest->p[end] != quote
+                  : rest->p[end] != ' ' && rest->p[end] != '\n' && rest->p[end] != '\t'))
         end++;
     struct str word = {rest->p + from, end - from};
     size_t past = end + (quote && end < rest->len);
@@ -206,9 +206,9 @@ static int run_statement(struct app *a, const struct request *r, struct str text
         const char *verb, *object;
         int (*show)(struct app *a, const struct request *r, struct json *j, struct errmsg *err);
     } statements[] = {
-        {"SHOW", "DATABASES", show_databases},
-        {"SHOW", "MEASUREMENTS", show_measurements},
-        {"CREATE", "DATABASE", NULL},
+        {"SHOW",   "DATABASES",    show_databases   },
+        {"SHOW",   "MEASUREMENTS", show_measurements},
+        {"CREATE", "DATABASE",     NULL             },
     };
     struct str rest = text, verb = next_word(&rest), object = next_word(&rest);
     for (size_t i = 0; i < COUNT(statements); i++) {

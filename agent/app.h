@@ -21,9 +21,9 @@
 
 /* The configuration's values that handlers look at. */
 struct app_settings {
-    unsigned scopes;                /* bit per enum scope: open without credentials */
-    bool check_host;                /* loopback listener: names in Host are checked */
-    char external_host[128];        /* of http.external_url; "" when unset */
+    unsigned scopes;         /* bit per enum scope: open without credentials */
+    bool check_host;         /* loopback listener: names in Host are checked */
+    char external_host[128]; /* of http.external_url; "" when unset */
     int64_t query_timeout_ms, lookback_ms;
     uint64_t query_samples, query_series;
     size_t query_memory, body_bytes, decoded_bytes;
@@ -39,15 +39,15 @@ struct app {
     struct querier *querier;
     struct collector_engine *engine;
     struct pusher *pusher;
-    struct rules_engine *rules;     /* NULL until rules run */
+    struct rules_engine *rules; /* NULL until rules run */
     struct notifier *notifier;
     /* Validates and swaps the configuration; what is wrong goes to out as text. */
     int (*reload)(struct app *a, struct buf *out);
-    void *daemon;                   /* of reload */
-    int ready;                      /* atomic: the store is open and replayed */
-    int stopping;                   /* atomic */
+    void *daemon; /* of reload */
+    int ready;    /* atomic: the store is open and replayed */
+    int stopping; /* atomic */
     int64_t start_ms;
-    pthread_mutex_t lock;           /* of what follows */
+    pthread_mutex_t lock; /* of what follows */
     struct app_settings settings;
     char databases[APP_DATABASES_MAX][APP_DATABASE_NAME_MAX]; /* seen by the Influx routes */
     size_t database_count;

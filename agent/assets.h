@@ -9,10 +9,10 @@
 #include <stddef.h>
 
 struct asset {
-    const char *path;         /* "/", "/ui/host.js" */
+    const char *path; /* "/", "/ui/host.js" */
     const char *content_type;
-    const char *etag;         /* quoted, of the content */
-    const unsigned char *gz;  /* gzip bytes */
+    const char *etag;        /* quoted, of the content */
+    const unsigned char *gz; /* gzip bytes */
     const unsigned char *gz_end;
 };
 

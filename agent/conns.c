@@ -194,7 +194,8 @@ int conns_new(struct conns **out, const struct conn_limits *l, struct env *env)
 void conns_free(struct conns *t)
 {
     if (!t) return;
-    if (eventfd_write(t->stop, 1) < 0) log_error("cannot stop the connection watch", "errno=%d", errno);
+    if (eventfd_write(t->stop, 1) < 0)
+        log_error("cannot stop the connection watch", "errno=%d", errno);
     pthread_join(t->thread, NULL);
     assert(!t->first);
     close(t->stop);
@@ -260,8 +261,10 @@ void conns_close(struct conns *t, struct conn *c)
 {
     if (!c) return;
     pthread_mutex_lock(&t->lock);
-    if (c->prev) c->prev->next = c->next;
-    else t->first = c->next;
+    if (c->prev)
+        c->prev->next = c->next;
+    else
+        t->first = c->next;
     if (c->next) c->next->prev = c->prev;
     t->stats.open--;
     pthread_mutex_unlock(&t->lock);

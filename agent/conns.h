@@ -26,24 +26,24 @@ enum conn_state {
 };
 
 struct conn_limits {
-    size_t max_per_address;   /* addresses outside loopback */
-    int64_t header_ns;        /* a request's headers must be complete within */
-    int64_t window_ns;        /* rates are taken over this */
-    uint64_t min_bytes;       /* a body, or a reader of a response, must move this much a window */
+    size_t max_per_address; /* addresses outside loopback */
+    int64_t header_ns;      /* a request's headers must be complete within */
+    int64_t window_ns;      /* rates are taken over this */
+    uint64_t min_bytes;     /* a body, or a reader of a response, must move this much a window */
 };
 
 /* --- the judgement, pure --- */
 
 struct conn_sample {
     enum conn_state state;
-    uint32_t turn;            /* counts state changes */
+    uint32_t turn; /* counts state changes */
     uint64_t bytes_in, bytes_acked;
-    uint32_t unsent;          /* bytes in the socket's send queue */
+    uint32_t unsent; /* bytes in the socket's send queue */
 };
-struct conn_record {          /* what the judge remembers of a connection; zeroed at the start */
+struct conn_record { /* what the judge remembers of a connection; zeroed at the start */
     uint32_t turn;
     bool seen;
-    int64_t head_ns;          /* since when bytes of a request head have been coming; 0: none */
+    int64_t head_ns; /* since when bytes of a request head have been coming; 0: none */
     int64_t window_ns;
     uint64_t idle_in, window_in, window_acked;
 };

@@ -42,18 +42,18 @@ struct http_handler {
 };
 
 struct http_options {
-    const char *listen;         /* "127.0.0.1:7788", "[::1]:0", "localhost:7788", ":7788" */
-    size_t max_connections;     /* 512 */
-    size_t max_per_address;     /* 64, outside loopback */
-    size_t loop_threads;        /* 2 */
-    int64_t header_timeout_ms;  /* 10 s */
-    int64_t rate_window_ms;     /* 10 s */
+    const char *listen;          /* "127.0.0.1:7788", "[::1]:0", "localhost:7788", ":7788" */
+    size_t max_connections;      /* 512 */
+    size_t max_per_address;      /* 64, outside loopback */
+    size_t loop_threads;         /* 2 */
+    int64_t header_timeout_ms;   /* 10 s */
+    int64_t rate_window_ms;      /* 10 s */
     uint64_t min_bytes_a_second; /* 1 KiB */
-    int64_t idle_timeout_ms;    /* 75 s */
-    size_t max_response;        /* 256 MiB */
+    int64_t idle_timeout_ms;     /* 75 s */
+    size_t max_response;         /* 256 MiB */
     struct {
         size_t threads, queue;
-    } pools[HTTP_POOLS];        /* of HTTP_LOOP: unused */
+    } pools[HTTP_POOLS]; /* of HTTP_LOOP: unused */
 };
 
 void http_options_default(struct http_options *o);

@@ -50,16 +50,16 @@ enum { REQUEST_PARAMS_MAX = 1000, REQUEST_ID_MAX = 128 };
 
 struct request {
     enum http_method method;
-    struct str path;                /* decoded once, NUL-terminated */
-    struct http_param *params;      /* of the query string, then of the form */
+    struct str path;           /* decoded once, NUL-terminated */
+    struct http_param *params; /* of the query string, then of the form */
     size_t param_count;
-    const char *header[HDR_COUNT];  /* NULL when absent */
+    const char *header[HDR_COUNT]; /* NULL when absent */
     struct str body;
-    struct str path_arg;            /* what {name} of the route's path stands for */
-    const char *id;                 /* the client's X-Request-Id, or one of ours */
-    struct arena *arena;            /* small things of this exchange */
-    const int *cancel;              /* non-zero once the client has gone; may be NULL */
-    int64_t start_mono_ns;          /* when the headers were complete */
+    struct str path_arg;   /* what {name} of the route's path stands for */
+    const char *id;        /* the client's X-Request-Id, or one of ours */
+    struct arena *arena;   /* small things of this exchange */
+    const int *cancel;     /* non-zero once the client has gone; may be NULL */
+    int64_t start_mono_ns; /* when the headers were complete */
 };
 
 /* Splits target ("/path?a=b", or absolute form) into path and parameters. E_INVALID: bad escapes,
@@ -91,17 +91,17 @@ enum { RESPONSE_HEADERS_MAX = 16 };
 
 struct response {
     int status;
-    const char *content_type;       /* static text; NULL with an empty body */
+    const char *content_type; /* static text; NULL with an empty body */
     struct buf body;
-    const void *fixed;              /* bytes that outlive the server instead of body, or NULL */
+    const void *fixed; /* bytes that outlive the server instead of body, or NULL */
     size_t fixed_len;
-    const char *encoding;           /* Content-Encoding of what stands in body or fixed */
-    bool vary;                      /* depends on Accept-Encoding */
+    const char *encoding; /* Content-Encoding of what stands in body or fixed */
+    bool vary;            /* depends on Accept-Encoding */
     struct {
-        const char *name, *value;   /* static, or in the request's arena */
+        const char *name, *value; /* static, or in the request's arena */
     } headers[RESPONSE_HEADERS_MAX];
     size_t header_count;
-    bool close;                     /* end the connection afterwards */
+    bool close; /* end the connection afterwards */
 };
 
 void response_init(struct response *p, size_t max_body);

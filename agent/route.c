@@ -7,11 +7,11 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/route.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <ctype.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <arpa/inet.h>
 #include <stdio.h>
 
 #include "agent/api.h"
@@ -97,11 +97,13 @@ void route_allow(const struct route *route, char out[64])
     static const struct {
         unsigned method;
         const char *name;
-    } names[] = {{HTTP_GET, "GET"},
-                 {HTTP_HEAD, "HEAD"},
-                 {HTTP_POST, "POST"},
-                 {HTTP_PUT, "PUT"},
-                 {HTTP_DELETE, "DELETE"}};
+    } names[] = {
+        {HTTP_GET,    "GET"   },
+        {HTTP_HEAD,   "HEAD"  },
+        {HTTP_POST,   "POST"  },
+        {HTTP_PUT,    "PUT"   },
+        {HTTP_DELETE, "DELETE"}
+    };
     size_t len = 0;
     out[0] = '\0';
     for (size_t i = 0; i < COUNT(names); i++)
@@ -191,7 +193,7 @@ struct route_counters {
     struct {
         uint64_t codes[ROUTE_CODES]; /* atomic, by code_list */
         uint64_t count, ns;          /* atomic */
-    } v[COUNT(routes) + 1]; /* the last: no route */
+    } v[COUNT(routes) + 1];          /* the last: no route */
 };
 
 static const int code_list[ROUTE_CODES] = {200, 204, 304, 400, 401, 403, 404, 405,
@@ -272,8 +274,7 @@ static int read_body(const struct route *route, struct request *r, const struct 
     }
     if (rc < 0) return rc;
     if (!(route->flags & ROUTE_FORM) || r->method != HTTP_POST) return 0;
-    if (r->header[HDR_CONTENT_TYPE] &&
-        !request_is_type(r, "application/x-www-form-urlencoded"))
+    if (r->header[HDR_CONTENT_TYPE] && !request_is_type(r, "application/x-www-form-urlencoded"))
         return 0;
     rc = request_add_form(r, r->body, &err);
     if (rc < 0) response_fail(p, "bad_data", "%s", err.text);
@@ -306,9 +307,8 @@ static void influx_shape(struct request *r, struct response *p)
     if (!tail) return;
     buf_reset(&p->body);
     buf_addf(&p->body, str_eq(r->path, STR("/api/v2/write")) ? "{\"code\":\"%s\",%s" : "{%s%s",
-             str_eq(r->path, STR("/api/v2/write"))
-                 ? (p->status == 503 ? "unavailable" : "invalid")
-                 : "",
+             str_eq(r->path, STR("/api/v2/write")) ? (p->status == 503 ? "unavailable" : "invalid")
+                                                   : "",
              tail);
 }
 
@@ -337,6 +337,6 @@ static void refused(void *arg, const struct request *r, const struct response *p
 
 struct http_handler route_handler(struct app *a)
 {
-    return (struct http_handler){.arg = a, .plan = plan, .answer = route_answer,
-                                 .refused = refused};
+    return (struct http_handler){
+        .arg = a, .plan = plan, .answer = route_answer, .refused = refused};
 }

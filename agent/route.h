@@ -21,9 +21,9 @@ enum scope { SCOPE_NONE, SCOPE_READ, SCOPE_WRITE, SCOPE_ALERTS, SCOPE_SCALE, SCO
 extern const char *const scope_names[SCOPES];
 
 enum route_flag {
-    ROUTE_FORM = 1 << 0,  /* a form body's parameters are merged with the query string's */
-    ROUTE_BODY = 1 << 1,  /* takes a body up to limits.body_bytes, decoded for the handler */
-    ROUTE_STORE = 1 << 2, /* 503 until the store is open */
+    ROUTE_FORM = 1 << 0,   /* a form body's parameters are merged with the query string's */
+    ROUTE_BODY = 1 << 1,   /* takes a body up to limits.body_bytes, decoded for the handler */
+    ROUTE_STORE = 1 << 2,  /* 503 until the store is open */
     ROUTE_INFLUX = 1 << 3, /* errors in InfluxDB's shape */
 };
 

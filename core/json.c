@@ -96,7 +96,7 @@ void json_uint(struct json *j, uint64_t v)
 void json_double(struct json *j, double v)
 {
     if (!isfinite(v)) {
-        json_null(j);
+        json_nil(j);
         return;
     }
     before_value(j);
@@ -109,7 +109,7 @@ void json_bool(struct json *j, bool v)
     buf_addstr(j->out, v ? "true" : "false");
 }
 
-void json_null(struct json *j)
+void json_nil(struct json *j)
 {
     before_value(j);
     buf_addstr(j->out, "null");

@@ -37,7 +37,7 @@ void json_int(struct json *j, int64_t v);
 void json_uint(struct json *j, uint64_t v);
 void json_double(struct json *j, double v); /* a number; NaN and infinities become null */
 void json_bool(struct json *j, bool v);
-void json_null(struct json *j);
+void json_nil(struct json *j); /* null; jansson has json_null */
 /* Writes bytes as they are where a value may stand. */
 void json_raw(struct json *j, struct str s);
 /* The escaped text with its quotes, without a writer. */
