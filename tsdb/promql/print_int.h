@@ -1,0 +1,19 @@
+/* print_int.h -- parts of expressions that print.c and pretty.c both write. Failures stay in
+ * out->err.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TOCSIN_TSDB_PROMQL_PRINT_INT_H
+#define TOCSIN_TSDB_PROMQL_PRINT_INT_H
+
+#include "tsdb/promql/promql.h"
+
+/* "text" with Go's escapes. */
+void promql_print_quoted(struct str s, struct buf *out);
+/* [range:step] @ ... offset ... */
+void promql_print_subquery_suffix(const struct expr *e, struct buf *out);
+/* + bool on (a) group_left (b) fill (0) */
+void promql_print_operator(const struct expr *e, struct buf *out);
+/* sum by (a), with a blank behind a grouping */
+void promql_print_aggregate_head(const struct expr *e, struct buf *out);
+
+#endif
