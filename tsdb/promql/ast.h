@@ -49,7 +49,8 @@ struct vector_matching {
 };
 
 /* A duration: a plain number of ms, or (duration expressions) a tree evaluated before the query
- * starts. */
+ * starts: numbers in seconds, + - * / % ^, parentheses, step(), range(), min_of(), max_of(). The
+ * value of a range or a step must then come out greater than 0. */
 struct expr;
 struct duration {
     int64_t ms;
@@ -68,10 +69,14 @@ struct time_modifier {
 
 struct promql_fn; /* a row of the function table, fns.h */
 
+enum { PROMQL_MAX_DEPTH = 250 };
+
 struct expr {
     enum expr_kind kind;
     enum value_type type;    /* set by the type pass */
     uint32_t start, end;     /* byte range in the query text */
+    uint16_t height;         /* levels of tree from here down; at most PROMQL_MAX_DEPTH */
+    bool is_duration;        /* EXPR_NUMBER: written as a duration; number is in seconds */
     union {
         double number;
         struct str string;
