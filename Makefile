@@ -123,7 +123,7 @@ SECONDS ?= 30
 ONLY    ?=
 fuzz:
 	@packaging/deps.sh lint
-	@SECONDS=$(SECONDS) ONLY=$(ONLY) tests/fuzz/run.sh
+	@SECONDS_EACH=$(SECONDS) ONLY=$(ONLY) tests/fuzz/run.sh
 
 # --- everyday ------------------------------------------------------------------------------------
 

@@ -20,18 +20,25 @@ enum expo_format { EXPO_TEXT, EXPO_OPENMETRICS };
 enum expo_format expo_format_of(const char *content_type);
 
 enum expo_entry_kind {
-    EXPO_SERIES, EXPO_TYPE, EXPO_HELP, EXPO_UNIT, EXPO_COMMENT, EXPO_EOF,
+    EXPO_SERIES,
+    EXPO_TYPE,
+    EXPO_HELP,
+    EXPO_UNIT,
+    EXPO_COMMENT,
+    EXPO_EOF,
 };
 
 struct expo_entry {
     enum expo_entry_kind kind;
-    struct str name;        /* of TYPE, HELP, UNIT */
-    struct str text;        /* help (still escaped: expo_unescape), unit, comment */
-    enum metric_type type;
-    struct str series;      /* the raw bytes from the name to before the blank: a wire key */
-    double value;
+    struct str name;       /* of TYPE, HELP, UNIT */
+    struct str text;       /* help (still escaped: expo_unescape), unit, comment */
+    enum metric_type type; /* of TYPE; of a series, what the last TYPE line said */
+    struct str series;     /* the raw bytes from the name to before the blank: a wire key */
+    double value;          /* any NaN is read as NORMAL_NAN_BITS */
     bool has_timestamp;
     int64_t timestamp_ms;
+    bool is_created; /* OpenMetrics' name_created of a counter, histogram or summary: when it
+                        began, not a sample of its own */
     int line;
 };
 
@@ -40,17 +47,19 @@ struct expo {
     size_t pos;
     int line;
     enum expo_format format;
-    bool saw_eof;           /* OpenMetrics: # EOF was read */
+    enum metric_type type; /* of the last TYPE line */
+    bool saw_eof;          /* OpenMetrics: # EOF was read */
 };
 
 void expo_init(struct expo *x, struct str input, enum expo_format format);
 /* 1 and *out filled, 0 at the end, E_PARSE with line and column. */
 int expo_next(struct expo *x, struct expo_entry *out, struct errmsg *err) MUST_CHECK;
-/* Labels of a series, with __name__, sorted, unescaped into scratch (reset first); le and quantile
- * normalised to floats for OpenMetrics. Borrows input and scratch. E_PARSE, E_TOO_BIG. */
-int expo_labels(struct str series, enum expo_format format, struct label_builder *b,
+/* Labels of a series entry, with __name__, in written order, unescaped into scratch (reset first);
+ * le of histograms and quantile of summaries are normalised to floats ("1" -> "1.0"), as Prometheus
+ * 3 does for both formats. Borrows input and scratch. E_PARSE (a name twice), E_TOO_BIG. */
+int expo_labels(const struct expo_entry *e, enum expo_format format, struct label_builder *b,
                 struct buf *scratch, struct errmsg *err) MUST_CHECK;
-/* HELP text and label values: \\ \n (and \" in values). */
+/* Appends HELP text or a quoted name or value to out, \\ \n \" unescaped. Returns out->err. */
 int expo_unescape(struct str text, struct buf *out);
 
 #endif

@@ -1,6 +1,7 @@
 /* influx.h -- reading Influx line protocol (v1, v2, v3 rules as InfluxDB's own parser has them).
  *
- * A pull parser over a buffer; texts point into the input, still escaped.
+ * A pull parser over a buffer; texts point into the input unless escapes had to be taken out. Two
+ * circles: influx_next reads whole points; influx_int.h has the steps, for push.c's fast path.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TOCSIN_COLLECTOR_INFLUX_H
@@ -14,7 +15,11 @@
 #include "core/str.h"
 
 enum influx_type {
-    INFLUX_FLOAT, INFLUX_INT, INFLUX_UINT, INFLUX_BOOL, INFLUX_STRING,
+    INFLUX_FLOAT,
+    INFLUX_INT,
+    INFLUX_UINT,
+    INFLUX_BOOL,
+    INFLUX_STRING,
 };
 
 struct influx_value {
@@ -47,20 +52,27 @@ struct influx_point {
 };
 
 enum influx_precision {
-    INFLUX_NS, INFLUX_US, INFLUX_MS, INFLUX_S, INFLUX_M, INFLUX_H,
+    INFLUX_NS,
+    INFLUX_US,
+    INFLUX_MS,
+    INFLUX_S,
+    INFLUX_M,
+    INFLUX_H,
 };
+enum { INFLUX_TAGS_MAX = 1024, INFLUX_FIELDS_MAX = 65536 }; /* of one point */
 /* "ns" "n" "us" "u" "ms" "s" "m" "h"; E_INVALID for anything else. */
 int influx_precision_of(struct str s, enum influx_precision *out) MUST_CHECK;
 
 struct influx {
     struct str input;
     size_t pos;
+    size_t line_start; /* of the line being read, for columns */
     int line;
     enum influx_precision precision;
 };
 void influx_init(struct influx *x, struct str input, enum influx_precision precision);
 /* 1 and *out filled; 0 at the end; E_PARSE for a bad line, with line and column: the parser has
- * moved past it and may go on. */
+ * moved past it and may go on. -ENOMEM or E_LIMIT when the arena is used up. */
 int influx_next(struct influx *x, struct arena *a, struct influx_point *out,
                 struct errmsg *err) MUST_CHECK;
 

@@ -12,16 +12,17 @@
 
 struct pusher;
 /* extra: labels added where the data lacks them (job, instance of pushed data). */
-int pusher_new(struct pusher **out, struct tsdb *db, struct env *env, struct labels extra) MUST_CHECK;
+int pusher_new(struct pusher **out, struct tsdb *db, struct env *env,
+               struct labels extra) MUST_CHECK;
 void pusher_free(struct pusher *p);
 
 struct push_result {
-    size_t lines, samples;       /* taken */
-    size_t bad_lines;            /* refused as not line protocol */
-    size_t dropped_strings;      /* string fields: counted, not stored */
-    size_t dropped_samples;      /* over limits, too old, too new */
-    struct errmsg first_error;   /* of bad_lines or dropped_samples; line is the body's */
-    uint64_t lsn;                /* for tsdb_wait before a 204 */
+    size_t lines, samples;     /* taken */
+    size_t bad_lines;          /* refused as not line protocol */
+    size_t dropped_strings;    /* string fields: counted, not stored */
+    size_t dropped_samples;    /* over limits, too old, too new */
+    struct errmsg first_error; /* of bad_lines or dropped_samples; line is the body's */
+    uint64_t lsn;              /* for tsdb_wait before a 204 */
 };
 /* measurement_field{tags}, field "value" -> measurement; booleans 0/1; names made valid by
  * replacing bytes outside [a-zA-Z0-9_:] by '_'. Good lines are stored even when others are bad. 0,

@@ -35,9 +35,9 @@ struct scrape_stats {
     uint64_t scrapes, failures; /* since start */
     uint64_t skipped;           /* slots that passed while the last scrape was still running */
     uint64_t timeouts;
-    uint64_t samples;           /* stored, without the per-target ones (up, ...) */
-    uint64_t dropped_samples;   /* refused by the store: limits, too old, too new */
-    uint64_t series;            /* known to the targets' caches */
+    uint64_t samples;                  /* stored, without the per-target ones (up, ...) */
+    uint64_t dropped_samples;          /* refused by the store: limits, too old, too new */
+    uint64_t series;                   /* known to the targets' caches */
     uint64_t cache_hits, cache_misses; /* lines found in place, and not */
 };
 void scrape_loop_stats(struct scrape_loop *l, struct scrape_stats *out);
