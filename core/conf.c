@@ -238,7 +238,7 @@ static int read_map(struct conf_ctx *c, const struct ynode *n, struct conf_map *
     if (!out->v) return no_memory(c, n);
     int rc = 0;
     for (size_t i = 0; i < n->count; i++) {
-        struct str value;
+        struct str value = {NULL, 0};
         if (scalar_text(c, n->pairs[i].value, &value)) {
             rc = E_INVALID;
             continue;
@@ -280,7 +280,7 @@ static int read_option(struct conf_ctx *c, const struct ynode *n, const struct c
     case CONF_CUSTOM:
         return o->custom(c, n, FIELD(out, void, o));
     default: {
-        struct str s;
+        struct str s = {NULL, 0};
         int rc = scalar_text(c, n, &s);
         return rc ? rc : read_scalar(c, n, o, s, out);
     }
@@ -372,24 +372,33 @@ int conf_decode(const struct conf_table *t, const struct ynode *n, void *out, st
 
 /* --- printing --- */
 
-static void print_table(const struct conf_table *t, int depth, struct buf *out)
+static bool has_plain_default(const struct conf_option *o)
+{
+    return o->dflt && o->type != CONF_LIST && o->type != CONF_CUSTOM;
+}
+
+static void print_option(const struct conf_option *o, int indent, struct buf *out)
+{
+    if (!has_plain_default(o)) {
+        buf_addf(out, "%*s# %s:\n", indent, "", o->key);
+        return;
+    }
+    bool quoted = o->type == CONF_STRING && (!o->dflt[0] || strpbrk(o->dflt, ":#{}[]*&!|>'\"%@`"));
+    const char *quote = quoted ? "\"" : "";
+    buf_addf(out, "%*s%s: %s%s%s\n", indent, "", o->key, quote, o->dflt, quote);
+}
+
+static void print_table(const struct conf_table *t, int indent, struct buf *out)
 {
     for (size_t i = 0; i < t->count; i++) {
         const struct conf_option *o = &t->options[i];
-        if (o->help && o->help[0]) buf_addf(out, "%*s# %s\n", depth * 2, "", o->help);
-        if (o->type == CONF_SUB) {
-            buf_addf(out, "%*s%s:\n", depth * 2, "", o->key);
-            print_table(o->sub, depth + 1, out);
-        } else if (o->type == CONF_LIST || o->type == CONF_CUSTOM) {
-            buf_addf(out, "%*s# %s:\n", depth * 2, "", o->key);
-        } else if (o->dflt) {
-            bool quoted =
-                o->type == CONF_STRING && (!o->dflt[0] || strpbrk(o->dflt, ":#{}[]*&!|>'\"%@`"));
-            buf_addf(out, quoted ? "%*s%s: \"%s\"\n" : "%*s%s: %s\n", depth * 2, "", o->key,
-                     o->dflt);
-        } else {
-            buf_addf(out, "%*s# %s:\n", depth * 2, "", o->key);
+        if (o->help && o->help[0]) buf_addf(out, "%*s# %s\n", indent, "", o->help);
+        if (o->type != CONF_SUB) {
+            print_option(o, indent, out);
+            continue;
         }
+        buf_addf(out, "%*s%s:\n", indent, "", o->key);
+        print_table(o->sub, indent + 2, out);
     }
 }
 

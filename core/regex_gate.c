@@ -299,7 +299,7 @@ static int class_rune(struct gate *g, uint32_t *out)
 static int class_range(struct gate *g)
 {
     size_t start = g->pos;
-    uint32_t low, high;
+    uint32_t low = 0, high = 0;
     int rc = class_rune(g, &low);
     if (rc) return rc;
     high = low;
@@ -564,7 +564,7 @@ static int take_escape(struct gate *g, bool *repeatable)
         g->pos++;
         return buf_addf(g->out, "(?:\\%c)", c);
     }
-    uint32_t r;
+    uint32_t r = 0;
     int rc = take_escaped_rune(g, &r);
     if (!rc) literal_rune(g, r);
     return rc;

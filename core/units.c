@@ -102,12 +102,12 @@ size_t str_from_duration(int64_t ms, char out[64])
     if (ms == 0) return (size_t)snprintf(out, 64, "0s");
     if (ms < 0) out[n++] = '-';
     uint64_t rest = ms < 0 ? 0 - (uint64_t)ms : (uint64_t)ms;
-    for (size_t i = 0; i < COUNT(duration_units) && rest; i++) {
-        uint64_t factor = (uint64_t)duration_units[i].factor;
+    for (size_t i = 0; i < COUNT(duration_units); i++) {
+        const struct unit *u = &duration_units[i];
+        uint64_t factor = (uint64_t)u->factor, count = rest / factor;
         bool whole_only = i < 3;
-        if (rest < factor || (whole_only && rest % factor)) continue;
-        n += (size_t)snprintf(out + n, 64 - n, "%llu%s", (unsigned long long)(rest / factor),
-                              duration_units[i].name.p);
+        if (!count || (whole_only && rest % factor)) continue;
+        n += (size_t)snprintf(out + n, 64 - n, "%llu%s", (unsigned long long)count, u->name.p);
         rest %= factor;
     }
     return n;

@@ -119,7 +119,7 @@ static int read_children(struct reader *r, yaml_event_type_t end, struct child *
                          size_t *count)
 {
     struct child **last = list;
-    for (;;) {
+    for (;; ++*count) {
         yaml_event_t e;
         int rc = next_event(r, &e);
         if (rc) return rc;
@@ -128,12 +128,11 @@ static int read_children(struct reader *r, yaml_event_type_t end, struct child *
             return 0;
         }
         struct child *c = arena_zalloc(r->arena, sizeof *c);
+        *last = c;
         rc = c ? read_node(r, &e, &c->node) : out_of_memory(r);
         yaml_event_delete(&e);
-        if (rc) return rc;
-        *last = c;
+        if (rc || !c) return rc;
         last = &c->next;
-        ++*count;
     }
 }
 

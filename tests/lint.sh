@@ -83,27 +83,39 @@ shell_syntax() {
     return $bad
 }
 
-flags="-std=gnu17 -D_GNU_SOURCE -I. -I$BUILD -DTOCSIN_VERSION=\"0\""
+# One pass of clang-tidy serves the check and the reminder: it is the slow part.
+checks='-*,clang-analyzer-*,portability-*,bugprone-*,readability-function-cognitive-complexity'
+# swappable parameters: pointer, then length is our calling style; narrowing and widening: the
+# compilers' -Wconversion says it better; buffer handling: it dislikes memcpy and snprintf.
+# valist: clang-tidy 14 reports every va_start in a second file of one run; sizeof: it takes
+# sizeof(struct x *) of arrays of pointers for a slip.
+for off in clang-analyzer-valist.Uninitialized bugprone-sizeof-expression bugprone-easily-swappable-parameters bugprone-narrowing-conversions \
+    bugprone-implicit-widening-of-multiplication-result bugprone-reserved-identifier \
+    clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling; do
+    checks="$checks,-$off"
+done
 
 tidy() {
-    sources ':!tests' | xargs -P "$(nproc)" -n 4 clang-tidy --quiet --warnings-as-errors='*' \
-        --checks="-*,clang-analyzer-*,portability-*,bugprone-*,-bugprone-easily-swappable-parameters,-bugprone-reserved-identifier,-bugprone-narrowing-conversions,-bugprone-implicit-widening-of-multiplication-result,-bugprone-assignment-in-if-condition,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling" \
-        -- $flags 2>&1 | grep -E '(warning|error):' > "$BUILD/tidy.txt"
-    sort -u "$BUILD/tidy.txt"
-    [ ! -s "$BUILD/tidy.txt" ]
+    sources ':!tests' | xargs -P "$(nproc)" -n 4 sh -c '
+        config=$1; build=$2; shift 2
+        clang-tidy --quiet --config="$config" "$@" -- \
+            -std=gnu17 -D_GNU_SOURCE -I. "-I$build" "-DTOCSIN_VERSION=\"0\"" || true' sh \
+        "{Checks: '$checks', CheckOptions: [{key: readability-function-cognitive-complexity.Threshold, value: 10}]}" \
+        "$BUILD" > "$BUILD/tidy.txt" 2>&1
+    grep -E '(warning|error):' "$BUILD/tidy.txt" | grep -v 'cognitive complexity' | sort -u > "$BUILD/tidy-found.txt"
+    cat "$BUILD/tidy-found.txt"
+    [ ! -s "$BUILD/tidy-found.txt" ]
 }
 
 cppcheck_clean() {
-    cppcheck --quiet --std=c11 --language=c -I. --enable=warning,portability --inline-suppr \
+    cppcheck --quiet --std=c11 --language=c -I. --enable=warning --inline-suppr \
         --suppress=missingIncludeSystem --suppress=internalAstError --error-exitcode=1 \
         -j "$(nproc)" $(sources ':!tests')
 }
 
 complexity() {
-    sources ':!tests' | xargs -P "$(nproc)" -n 8 clang-tidy --quiet \
-        --config='{Checks: "-*,readability-function-cognitive-complexity", CheckOptions: [{key: readability-function-cognitive-complexity.Threshold, value: 15}]}' \
-        -- $flags 2>/dev/null | sed -n "s/^\(.*\):[0-9]*:[0-9]*: warning: function '\(.*\)' has cognitive complexity of \([0-9]*\).*/\3 \2 \1/p" |
-        sort -rn | head -n 10
+    sed -n "s/^\(.*\):[0-9]*:[0-9]*: warning: function '\(.*\)' has cognitive complexity of \([0-9]*\).*/\3 \2 \1/p" \
+        "$BUILD/tidy.txt" | sort -rn | head -n 10
 }
 
 check "includes point downwards" include_directions
