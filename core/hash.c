@@ -78,6 +78,43 @@ void md5(const void *p, size_t len, uint8_t out[16])
     gnutls_hash_fast(GNUTLS_DIG_MD5, p, len, out);
 }
 
+static const char base64_digits[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+void base64_encode(const void *p, size_t len, char *out)
+{
+    const uint8_t *byte = p;
+    size_t n = 0;
+    for (size_t i = 0; i < len; i += 3) {
+        size_t have = len - i < 3 ? len - i : 3;
+        uint32_t bits = (uint32_t)byte[i] << 16;
+        if (have > 1) bits |= (uint32_t)byte[i + 1] << 8;
+        if (have > 2) bits |= byte[i + 2];
+        for (size_t k = 0; k < 4; k++)
+            out[n++] = k <= have ? base64_digits[bits >> (18 - 6 * k) & 63] : '=';
+    }
+    out[n] = '\0';
+}
+
+size_t base64_decode(const char *text, size_t len, uint8_t *out)
+{
+    size_t n = 0;
+    uint32_t bits = 0;
+    unsigned have = 0;
+    while (len && text[len - 1] == '=')
+        len--;
+    for (size_t i = 0; i < len; i++) {
+        const char *digit = text[i] ? strchr(base64_digits, text[i]) : NULL;
+        if (!digit) return SIZE_MAX;
+        bits = bits << 6 | (uint32_t)(digit - base64_digits);
+        have += 6;
+        if (have < 8) continue;
+        have -= 8;
+        out[n++] = (uint8_t)(bits >> have);
+    }
+    return n;
+}
+
 void hex_encode(const void *p, size_t len, char *out)
 {
     static const char digits[] = "0123456789abcdef";
