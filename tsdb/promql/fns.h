@@ -14,8 +14,31 @@
 #include "tsdb/promql/ast.h"
 
 struct eval;
-struct eval_call;
-typedef int promql_fn_body(struct eval *ev, const struct expr *call, struct eval_call *c);
+struct sink;
+struct range_call;
+struct window;
+
+/* How a function is evaluated. Most are a formula over one value or over one window of samples;
+ * the evaluator (eval_call.c) does the rest. */
+enum promql_fn_kind {
+    PROMQL_FN_NONE,   /* parses, and fails clearly when evaluated */
+    PROMQL_FN_MAP,    /* one value of an instant vector to another */
+    PROMQL_FN_RANGE,  /* one window of a range vector to a value, or none */
+    PROMQL_FN_SCALAR, /* a scalar for every step */
+    PROMQL_FN_ROWS,   /* anything else that yields an instant vector */
+};
+struct promql_fn_body {
+    enum promql_fn_kind kind;
+    bool uses_time;    /* depends on the evaluation time even when its arguments do not */
+    bool keeps_name;   /* __name__ stays */
+    bool makes_labels; /* may turn distinct label sets into equal ones: an error */
+    union {
+        double (*map)(double v);
+        double (*range)(struct range_call *c, const struct window *w);
+        int (*scalar)(struct eval *ev, const struct expr *call, double *out);
+        int (*rows)(struct eval *ev, const struct expr *call, struct sink *out);
+    };
+};
 
 enum { PROMQL_FN_ARGS = 5, PROMQL_FN_VARIADIC = -1 };
 
@@ -24,8 +47,8 @@ struct promql_fn {
     enum value_type args[PROMQL_FN_ARGS]; /* the last one given repeats for further arguments */
     int min_args, max_args;               /* max_args may be PROMQL_FN_VARIADIC */
     enum value_type result;
-    bool experimental;    /* needs PROMQL_EXPERIMENTAL_FUNCTIONS */
-    promql_fn_body *eval; /* NULL: parses, and fails clearly when evaluated */
+    bool experimental; /* needs PROMQL_EXPERIMENTAL_FUNCTIONS */
+    struct promql_fn_body body;
 };
 
 /* Exact match, as Prometheus does it; NULL when there is none. */

@@ -73,6 +73,10 @@ struct promql_query {
     int64_t subquery_step_ms;    /* default resolution of subqueries; 0: 1 minute */
     struct query_budget budget;  /* series and samples; deadline, cancel; zero = no limits */
     struct arena *arena;         /* of the result; its ceiling is the memory budget */
+    struct str text;             /* the query as parsed, for positions in annotations; may be {0} */
+    /* Functions mark __name__ for removal and it goes at the end of the query (Prometheus' feature
+     * promql-delayed-name-removal, off by default); otherwise it goes at once. */
+    bool delayed_name_removal;
 };
 
 struct promql_point {

@@ -1,0 +1,270 @@
+/* fns_hist.c -- quantiles and fractions of classic histograms: series that differ in le, each the
+ * count of observations up to that bound.
+ *
+ * Series are brought together by their other labels once; then the buckets of every step are
+ * formed from those that have a value there.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+
+#include "tsdb/promql/fns_int.h"
+
+struct bucket {
+    double bound, count;
+};
+
+/* --- repair --- */
+
+/* Adds up buckets with equal bounds; they are sorted. */
+static size_t coalesce(struct bucket *b, size_t n)
+{
+    size_t last = 0;
+    for (size_t i = 1; i < n; i++) {
+        if (b[i].bound == b[last].bound)
+            b[last].count += b[i].count;
+        else
+            b[++last] = b[i];
+    }
+    return last + 1;
+}
+
+static bool nearly_equal(double a, double b, double tolerance)
+{
+    if (a == b || (isnan(a) && isnan(b))) return true;
+    double sum = fabs(a) + fabs(b), diff = fabs(a - b);
+    if (a == 0 || b == 0 || sum < DBL_MIN) return diff < tolerance * DBL_MIN;
+    return diff / fmin(sum, DBL_MAX) < tolerance;
+}
+
+/* Counts must not fall with rising bounds. What rounding did is mended in silence; true when more
+ * than that had to be mended. */
+static bool make_monotonic(struct bucket *b, size_t n)
+{
+    bool forced = false;
+    double before = b[0].count;
+    for (size_t i = 1; i < n; i++) {
+        if (b[i].count == before) continue;
+        bool close = nearly_equal(before, b[i].count, 1e-12);
+        if (close || b[i].count < before) {
+            forced |= !close;
+            b[i].count = before;
+        } else {
+            before = b[i].count;
+        }
+    }
+    return forced;
+}
+
+/* --- the two statistics --- */
+
+static double bucket_quantile(double q, struct bucket *b, size_t n, bool *forced)
+{
+    *forced = false;
+    if (isnan(q)) return nan_value();
+    if (q < 0) return -INFINITY;
+    if (q > 1) return INFINITY;
+    if (b[n - 1].bound != (double)INFINITY) return nan_value();
+    n = coalesce(b, n);
+    *forced = make_monotonic(b, n);
+    double observations = b[n - 1].count;
+    if (n < 2 || observations == 0) return nan_value();
+    double rank = q * observations;
+    size_t at = 0;
+    while (at < n - 1 && !(b[at].count >= rank))
+        at++;
+    if (at == n - 1) return b[n - 2].bound;
+    if (at == 0 && b[0].bound <= 0) return b[0].bound;
+    double start = 0, end = b[at].bound, count = b[at].count;
+    if (at > 0) {
+        start = b[at - 1].bound;
+        count -= b[at - 1].count;
+        rank -= b[at - 1].count;
+    }
+    return start + (end - start) * (rank / count);
+}
+
+/* How many observations are at or below x: linear within a bucket. */
+static double rank_of(double x, const struct bucket *b, size_t n)
+{
+    double below = 0;
+    for (size_t i = 0; i < n; i++) {
+        double lower = i > 0 ? b[i - 1].bound : b[0].bound > 0 ? 0 : -(double)INFINITY;
+        if (lower >= x) return below;
+        if (b[i].bound > x)
+            return below + (b[i].count - below) * (x - lower) / (b[i].bound - lower);
+        below = b[i].count;
+    }
+    return b[n - 1].count;
+}
+
+static double bucket_fraction(double lower, double upper, struct bucket *b, size_t n)
+{
+    if (b[n - 1].bound != (double)INFINITY) return nan_value();
+    n = coalesce(b, n);
+    double count = b[n - 1].count;
+    if (count == 0 || isnan(lower) || isnan(upper)) return nan_value();
+    if (lower >= upper) return 0;
+    double from = fmin(rank_of(lower, b, n), count), to = fmin(rank_of(upper, b, n), count);
+    return (to - from) / count;
+}
+
+/* --- series into histograms --- */
+
+struct part { /* one bucket's series */
+    double bound;
+    const double *v;
+    size_t hist;
+};
+
+struct histograms {
+    struct sink sink;
+    struct eval *ev;        /* of the buckets, gone at the end */
+    struct eval *result;    /* of the results */
+    const struct expr *arg; /* where annotations point */
+    struct label_map map;   /* labels without le */
+    struct rows rows;       /* v is a bucket's values; one per part */
+    struct part *parts;
+    size_t cap;
+};
+
+static int parts_room(struct histograms *h, size_t n)
+{
+    if (n < h->cap) return 0;
+    size_t cap = h->cap ? 2 * h->cap : 64;
+    struct part *grown = arena_alloc(h->ev->arena, cap * sizeof *grown);
+    if (!grown) return eval_nomem(h->ev);
+    if (n) memcpy(grown, h->parts, n * sizeof *grown);
+    h->parts = grown;
+    h->cap = cap;
+    return 0;
+}
+
+static int histograms_put(struct sink *s, struct row *row)
+{
+    struct histograms *h = (struct histograms *)s;
+    struct str le = labels_get(row->labels, STR("le")), name = labels_metric(row->labels);
+    struct part part;
+    if (str_to_double(le, &part.bound) == E_PARSE)
+        return eval_note(
+            h->ev, NOTE_WARNING, h->arg,
+            "bucket label \"le\" is missing or has a malformed value of \"%.*s\"%s%.*s%s",
+            (int)MIN(le.len, 200), le.p ? le.p : "", name.len ? " for metric name \"" : "",
+            (int)MIN(name.len, 200), name.p ? name.p : "", name.len ? "\"" : "");
+    struct label_builder b;
+    label_builder_init(&b, row->labels);
+    label_builder_del(&b, STR("le"));
+    bool added;
+    int rc = label_map_put(h->ev, &h->map, label_builder_view(&b), &part.hist, &added);
+    if (rc == 0 && added && label_builder_build(&b, h->result->arena, &h->map.keys[part.hist]) < 0)
+        rc = eval_nomem(h->result);
+    if (rc == 0) rc = parts_room(h, h->rows.count);
+    if (rc == 0) rc = rows_add(h->ev, &h->rows, row);
+    if (rc < 0) return rc;
+    part.v = h->rows.v[h->rows.count - 1].v;
+    h->parts[h->rows.count - 1] = part;
+    return 0;
+}
+
+static int compare_parts(const void *a, const void *b)
+{
+    const struct part *x = a, *y = b;
+    if (x->hist != y->hist) return x->hist < y->hist ? -1 : 1;
+    return (x->bound > y->bound) - (x->bound < y->bound);
+}
+
+/* What is computed of each histogram. */
+struct statistic {
+    const double *q, *lower, *upper; /* a quantile, or a fraction */
+};
+
+static int note_forced(struct histograms *h, struct labels ls)
+{
+    struct str name = labels_metric(ls);
+    if (!h->ev->run->q->delayed_name_removal) name = STR("");
+    return eval_note(h->ev, NOTE_INFO, h->arg,
+                     "input to histogram_quantile needed to be fixed for monotonicity (see "
+                     "https://prometheus.io/docs/prometheus/latest/querying/functions/"
+                     "#histogram_quantile)%s%.*s%s",
+                     name.len ? " for metric name \"" : "", (int)MIN(name.len, 200),
+                     name.p ? name.p : "", name.len ? "\"" : "");
+}
+
+static int histogram_row(struct histograms *h, const struct statistic *st, const struct part *parts,
+                         size_t count, struct bucket *work, struct row *row)
+{
+    bool forced_any = false;
+    for (size_t step = 0; step < h->ev->steps; step++) {
+        size_t n = 0;
+        for (size_t i = 0; i < count; i++) {
+            double v = parts[i].v[step];
+            if (!is_absent(v)) work[n++] = (struct bucket){parts[i].bound, v};
+        }
+        bool forced = false;
+        row->v[step] = n == 0  ? ABSENT
+                       : st->q ? bucket_quantile(st->q[step], work, n, &forced)
+                               : bucket_fraction(st->lower[step], st->upper[step], work, n);
+        forced_any |= forced;
+        int rc = eval_tick(h->ev->run, count);
+        if (rc < 0) return rc;
+    }
+    return forced_any ? note_forced(h, row->labels) : 0;
+}
+
+static int histogram_rows(struct histograms *h, const struct statistic *st, struct sink *out)
+{
+    size_t parts = h->rows.count;
+    struct bucket *work = arena_alloc(h->ev->arena, (parts + 1) * sizeof *work);
+    struct row row = {.v = eval_values(h->ev)};
+    if (!work || !row.v) return eval_nomem(h->ev);
+    qsort(h->parts, parts, sizeof h->parts[0], compare_parts);
+    for (size_t i = 0; i < parts;) {
+        size_t from = i, hist = h->parts[i].hist;
+        while (i < parts && h->parts[i].hist == hist)
+            i++;
+        row.labels = h->map.keys[hist];
+        row.drop_name = false;
+        int rc = histogram_row(h, st, &h->parts[from], i - from, work, &row);
+        if (rc == 0) rc = eval_drop_name(h->result, &row);
+        if (rc == 0) rc = out->put(out, &row);
+        if (rc < 0) return rc;
+    }
+    return 0;
+}
+
+static int statistic_of(struct eval *ev, const struct expr *arg, const struct statistic *st,
+                        struct sink *out)
+{
+    struct inner inner;
+    eval_inner_init(&inner, ev);
+    struct histograms h = {.sink.put = histograms_put, .ev = &inner.ev, .result = ev, .arg = arg};
+    int rc = eval_rows(&inner.ev, arg, &h.sink);
+    if (rc == 0) rc = histogram_rows(&h, st, out);
+    eval_inner_release(&inner);
+    return rc;
+}
+
+int fn_histogram_quantile(struct eval *ev, const struct expr *call, struct sink *out)
+{
+    double *q;
+    int rc = eval_scalar_new(ev, call->call.args[0], &q);
+    for (size_t i = 0; i < ev->steps && rc == 0; i++) {
+        if (q[i] >= 0 && q[i] <= 1) continue;
+        char text[STR_DOUBLE_MAX];
+        str_from_double_g(q[i], text);
+        rc = eval_note(ev, NOTE_WARNING, call->call.args[0],
+                       "quantile value should be between 0 and 1, got %s", text);
+    }
+    struct statistic st = {.q = q};
+    return rc < 0 ? rc : statistic_of(ev, call->call.args[1], &st, out);
+}
+
+int fn_histogram_fraction(struct eval *ev, const struct expr *call, struct sink *out)
+{
+    double *lower, *upper;
+    int rc = eval_scalar_new(ev, call->call.args[0], &lower);
+    if (rc == 0) rc = eval_scalar_new(ev, call->call.args[1], &upper);
+    struct statistic st = {.lower = lower, .upper = upper};
+    return rc < 0 ? rc : statistic_of(ev, call->call.args[2], &st, out);
+}

@@ -1,0 +1,119 @@
+/* fns_sort.c -- order of the result: sort, sort_desc, sort_by_label, sort_by_label_desc.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+#include <stdlib.h>
+
+#include "tsdb/promql/fns_int.h"
+
+/* Rows with what they are compared by, since qsort passes no argument. */
+struct sort_key {
+    struct row row;
+    const struct expr *call; /* its further arguments name the labels */
+    bool descending;
+};
+
+/* NaN comes last either way. */
+static int compare_value(const void *a, const void *b)
+{
+    const struct sort_key *x = a, *y = b;
+    double l = x->row.v[0], r = y->row.v[0];
+    if (isnan(l) || isnan(r)) return (isnan(l) > 0) - (isnan(r) > 0);
+    int order = (l > r) - (l < r);
+    return x->descending ? -order : order;
+}
+
+/* --- labels in natural order: runs of digits count as numbers --- */
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static struct str take_digits(struct str *s)
+{
+    struct str digits = {s->p, 0};
+    while (digits.len < s->len && is_digit(s->p[digits.len]))
+        digits.len++;
+    s->p += digits.len;
+    s->len -= digits.len;
+    while (digits.len > 1 && *digits.p == '0') {
+        digits.p++;
+        digits.len--;
+    }
+    return digits;
+}
+
+static int natural_cmp(struct str a, struct str b)
+{
+    while (a.len && b.len) {
+        if (is_digit(*a.p) && is_digit(*b.p)) {
+            struct str x = take_digits(&a), y = take_digits(&b);
+            if (x.len != y.len) return x.len < y.len ? -1 : 1;
+            int order = str_cmp(x, y);
+            if (order) return order;
+            continue;
+        }
+        if (*a.p != *b.p) return (unsigned char)*a.p < (unsigned char)*b.p ? -1 : 1;
+        a.p++, a.len--;
+        b.p++, b.len--;
+    }
+    return (a.len > 0) - (b.len > 0);
+}
+
+static int compare_labels(const void *a, const void *b)
+{
+    const struct sort_key *x = a, *y = b;
+    int order = 0;
+    for (size_t i = 1; i < x->call->call.count && order == 0; i++) {
+        struct str name = eval_string(x->call->call.args[i]);
+        order = natural_cmp(labels_get(x->row.labels, name), labels_get(y->row.labels, name));
+    }
+    if (order == 0) order = labels_cmp(x->row.labels, y->row.labels);
+    return x->descending ? -order : order;
+}
+
+/* --- the functions --- */
+
+static int sorted(struct eval *ev, const struct expr *call, struct sink *out, bool descending,
+                  int (*compare)(const void *, const void *))
+{
+    if (ev->steps > 1 || ev->run->query_steps > 1) {
+        int rc = eval_note(ev, NOTE_WARNING, call,
+                           "sort is ineffective for range queries since results are always "
+                           "ordered by labels");
+        return rc < 0 ? rc : eval_rows(ev, call->call.args[0], out);
+    }
+    struct rows rows;
+    int rc = eval_collect(ev, call->call.args[0], &rows);
+    if (rc < 0) return rc;
+    struct sort_key *keys = arena_alloc(ev->arena, (rows.count + 1) * sizeof *keys);
+    if (!keys) return eval_nomem(ev);
+    for (size_t i = 0; i < rows.count; i++)
+        keys[i] = (struct sort_key){rows.v[i], call, descending};
+    qsort(keys, rows.count, sizeof keys[0], compare);
+    ev->run->ordered = true;
+    for (size_t i = 0; i < rows.count && rc == 0; i++)
+        rc = out->put(out, &keys[i].row);
+    return rc;
+}
+
+int fn_sort(struct eval *ev, const struct expr *call, struct sink *out)
+{
+    return sorted(ev, call, out, false, compare_value);
+}
+
+int fn_sort_desc(struct eval *ev, const struct expr *call, struct sink *out)
+{
+    return sorted(ev, call, out, true, compare_value);
+}
+
+int fn_sort_by_label(struct eval *ev, const struct expr *call, struct sink *out)
+{
+    return sorted(ev, call, out, false, compare_labels);
+}
+
+int fn_sort_by_label_desc(struct eval *ev, const struct expr *call, struct sink *out)
+{
+    return sorted(ev, call, out, true, compare_labels);
+}
