@@ -1,0 +1,121 @@
+/* exposition.c -- the text format 0.0.4, with quoted names where a name needs it.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "exporters/exposition.h"
+
+enum { FAMILY_MAX = 4096 };
+
+/* What the text format calls each type; those it does not know go by their nearest. */
+static const char *const type_names[] = {
+    [METRIC_UNKNOWN] = "untyped",         [METRIC_COUNTER] = "counter", [METRIC_GAUGE] = "gauge",
+    [METRIC_HISTOGRAM] = "histogram",     [METRIC_SUMMARY] = "summary", [METRIC_INFO] = "gauge",
+    [METRIC_GAUGE_HISTOGRAM] = "untyped", [METRIC_STATESET] = "gauge",
+};
+
+/* The endings that samples of a type have beyond their family's name. */
+static const struct {
+    enum metric_type type;
+    const char *suffix;
+} suffixes[] = {
+    {METRIC_HISTOGRAM, "_bucket"},
+    {METRIC_HISTOGRAM, "_sum"   },
+    {METRIC_HISTOGRAM, "_count" },
+    {METRIC_SUMMARY,   "_sum"   },
+    {METRIC_SUMMARY,   "_count" },
+};
+
+void exposition_init(struct exposition *x, struct buf *out)
+{
+    *x = (struct exposition){.out = out, .family = BUF_INIT(FAMILY_MAX)};
+}
+
+void exposition_release(struct exposition *x)
+{
+    buf_release(&x->family);
+}
+
+static struct str family_of(struct str name, enum metric_type type)
+{
+    for (size_t i = 0; i < COUNT(suffixes); i++) {
+        struct str suffix = str_of(suffixes[i].suffix);
+        if (suffixes[i].type != type || !str_ends(name, suffix) || name.len == suffix.len) continue;
+        return (struct str){name.p, name.len - suffix.len};
+    }
+    return name;
+}
+
+/* Escapes backslash and line feed, and quotes where text stands in quotes. */
+static void add_escaped(struct buf *out, struct str s, bool quotes)
+{
+    size_t start = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.p[i];
+        if (c != '\\' && c != '\n' && !(quotes && c == '"')) continue;
+        buf_add(out, s.p + start, i - start);
+        buf_addch(out, '\\');
+        buf_addch(out, c == '\n' ? 'n' : c);
+        start = i + 1;
+    }
+    if (start < s.len) buf_add(out, s.p + start, s.len - start);
+}
+
+static void add_quoted(struct buf *out, struct str s)
+{
+    buf_addch(out, '"');
+    add_escaped(out, s, true);
+    buf_addch(out, '"');
+}
+
+static void add_metric_name(struct buf *out, struct str name)
+{
+    if (metric_name_is_legacy(name))
+        buf_add(out, name.p, name.len);
+    else
+        add_quoted(out, name);
+}
+
+static void begin_family(struct exposition *x, struct str family, const char *help,
+                         enum metric_type type)
+{
+    if (x->family.len && str_eq((struct str){x->family.p, x->family.len}, family)) return;
+    buf_reset(&x->family);
+    buf_add(&x->family, family.p, family.len);
+    if (*help) {
+        buf_addstr(x->out, "# HELP ");
+        add_metric_name(x->out, family);
+        buf_addch(x->out, ' ');
+        add_escaped(x->out, str_of(help), false);
+        buf_addch(x->out, '\n');
+    }
+    buf_addstr(x->out, "# TYPE ");
+    add_metric_name(x->out, family);
+    buf_addf(x->out, " %s\n", type_names[type]);
+}
+
+static void add_label(struct buf *out, struct label l, bool first)
+{
+    if (!first) buf_addch(out, ',');
+    if (label_name_is_legacy(l.name))
+        buf_add(out, l.name.p, l.name.len);
+    else
+        add_quoted(out, l.name);
+    buf_addch(out, '=');
+    add_quoted(out, l.value);
+}
+
+void exposition_sample(struct exposition *x, const char *name, const char *help,
+                       enum metric_type type, struct labels labels, double v)
+{
+    struct str metric = str_of(name);
+    bool legacy = metric_name_is_legacy(metric), first = legacy;
+    begin_family(x, family_of(metric, type), help, type);
+    if (legacy) buf_add(x->out, metric.p, metric.len);
+    if (!legacy || labels.count) buf_addch(x->out, '{');
+    if (!legacy) add_quoted(x->out, metric);
+    for (size_t i = 0; i < labels.count; i++, first = false)
+        add_label(x->out, labels.v[i], first);
+    if (!legacy || labels.count) buf_addch(x->out, '}');
+    buf_addch(x->out, ' ');
+    buf_adddouble(x->out, v);
+    buf_addch(x->out, '\n');
+}
