@@ -22,11 +22,18 @@ struct scrape_config {
         label_value_length_limit;
     struct conf_list static_configs; /* struct scrape_static */
     const char *basic_username, *basic_password, *bearer_token;
+    /* files are read at every scrape; "" when not given. auth_type goes before bearer_token. */
+    const char *basic_password_file, *bearer_token_file, *auth_type;
+    const char *proxy_url;
+    int64_t target_limit;
+    bool enable_compression;
     struct httpc_tls tls;
     bool has_tls;
-    uint64_t hash; /* of the YAML text, to keep unchanged targets over a reload */
+    uint64_t hash; /* of the entry's YAML tree, to keep unchanged targets over a reload */
 };
-/* Decoder of one entry of scrape_configs. */
+/* Decoder of one entry of scrape_configs. Keys that Prometheus knows and we do not yet (relabelling,
+ * discovery, ...) are refused by name, not ignored; keys without meaning here (scrape_protocols,
+ * native histograms, ...) are accepted. */
 extern const struct conf_table scrape_config_table;
 
 #endif
