@@ -25,7 +25,8 @@ enum { SLICE_COUNT = 64 };
 struct partition;
 
 /* Opens path (created when create is set) and checks header and size: E_CORRUPT with a message
- * when the file is not sound; the caller quarantines it. day_ms is the UTC midnight it starts at. */
+ * when the file is not sound; the caller quarantines it. day_ms is the UTC midnight it starts at.
+ */
 int partition_open(struct partition **out, struct env *env, const char *path, int64_t day_ms,
                    bool create, struct errmsg *err) MUST_CHECK;
 void partition_close(struct partition *p); /* NULL is fine; no reader may be left */

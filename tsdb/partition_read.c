@@ -1,0 +1,182 @@
+/* partition_read.c -- the samples of one id in a time range.
+ *
+ * A reader sees the groups that were there when its transaction began. It checks the checksum of a
+ * group the first time it comes by and remembers that; the timestamps decoded last are kept,
+ * because neighbouring series share them.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <string.h>
+
+#include "core/mem.h"
+#include "tsdb/partition_int.h"
+
+enum { SEARCH_BATCH = 32, NO_VECTOR = -1 };
+
+enum group_status { STATUS_UNKNOWN, STATUS_GOOD, STATUS_DAMAGED };
+
+struct partition_reader {
+    struct partition *p;
+    struct kv_txn *txn;
+    size_t turn_limit, group_limit; /* of the directory, when the reader began */
+    uint8_t *status;                /* of each group up to the limit */
+    struct group_view view;         /* group `group` */
+    size_t group;
+    int vector; /* of that group, decoded into t; NO_VECTOR */
+    size_t t_count;
+    int64_t t[CODEC_BLOCK_MAX];
+    double v[CODEC_BLOCK_MAX];
+};
+
+int partition_reader_new(struct partition *p, struct partition_reader **out)
+{
+    *out = NULL;
+    struct partition_reader *r = mem_alloc(sizeof *r);
+    if (!r) return -ENOMEM;
+    r->p = p;
+    r->txn = NULL;
+    r->status = NULL;
+    r->group = SIZE_MAX;
+    r->vector = NO_VECTOR;
+    /* First the transaction, then the directory: turns the transaction cannot see are told by
+     * their number, and turns that are committed but not yet listed were not promised. */
+    int rc = kv_begin(p->kv, false, &r->txn);
+    pthread_rwlock_rdlock(&p->lock);
+    r->turn_limit = p->dir.turn_count;
+    r->group_limit = p->dir.count;
+    pthread_rwlock_unlock(&p->lock);
+    if (rc == 0) {
+        r->status = mem_zalloc(r->group_limit + 1);
+        if (!r->status) rc = -ENOMEM;
+    }
+    if (rc < 0) {
+        partition_reader_free(r);
+        return rc;
+    }
+    *out = r;
+    return 0;
+}
+
+void partition_reader_free(struct partition_reader *r)
+{
+    if (!r) return;
+    kv_abort(r->txn);
+    mem_free(r->status);
+    mem_free(r);
+}
+
+/* Points r->view at a group: 0, or E_CORRUPT. */
+static int visit_group(struct partition_reader *r, const struct dir_match *m)
+{
+    if (r->group == m->index) return 0;
+    uint8_t key[GROUP_KEY_SIZE];
+    struct kv_slice value;
+    r->group = SIZE_MAX;
+    r->vector = NO_VECTOR;
+    if (r->status[m->index] == STATUS_DAMAGED) return E_CORRUPT;
+    group_key_put(&m->info, key);
+    int rc = kv_get(r->txn, DB_GROUPS, (struct kv_slice){key, sizeof key}, &value);
+    if (rc == E_NOT_FOUND) return E_CORRUPT;
+    if (rc < 0) return rc;
+    rc = group_view_open(&r->view, value.p, value.len, r->status[m->index] == STATUS_UNKNOWN);
+    if (rc < 0) return rc;
+    if (!group_info_eq(&r->view.info, &m->info) || r->view.day_ms != r->p->day_ms) return E_CORRUPT;
+    r->status[m->index] = STATUS_GOOD;
+    r->group = m->index;
+    return 0;
+}
+
+static int load_times(struct partition_reader *r, unsigned vector)
+{
+    if (r->vector == (int)vector) return 0;
+    r->vector = NO_VECTOR;
+    int rc = group_view_times(&r->view, vector, r->t, &r->t_count);
+    if (rc == 0) r->vector = (int)vector;
+    return rc;
+}
+
+/* The first index whose time is at least t. */
+static size_t time_index(const int64_t *times, size_t count, int64_t t)
+{
+    size_t lo = 0, hi = count;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (times[mid] < t)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+static int read_block(struct partition_reader *r, const struct group_block *b, int64_t start_ms,
+                      int64_t end_ms, struct sample_vec *out)
+{
+    int rc = load_times(r, b->vector);
+    if (rc < 0) return rc;
+    size_t from = time_index(r->t, r->t_count, start_ms);
+    size_t to = end_ms == INT64_MAX ? r->t_count : time_index(r->t, r->t_count, end_ms + 1);
+    if (from >= to) return 0;
+    rc = codec_decode_values(b->p, b->len, r->v, r->t_count);
+    if (rc < 0) return rc;
+    rc = sample_vec_reserve(out, to - from);
+    if (rc < 0) return rc;
+    memcpy(out->t + out->count, r->t + from, (to - from) * sizeof *r->t);
+    memcpy(out->v + out->count, r->v + from, (to - from) * sizeof *r->v);
+    out->count += to - from;
+    return 0;
+}
+
+static int read_group(struct partition_reader *r, const struct dir_match *m, uint32_t id,
+                      int64_t start_ms, int64_t end_ms, struct sample_vec *out)
+{
+    int rc = visit_group(r, m);
+    for (unsigned i = rc == 0 ? group_view_find(&r->view, id) : 0; rc == 0 && i < r->view.blocks;
+         i++) {
+        struct group_block b;
+        rc = group_view_block(&r->view, i, &b);
+        if (rc == 0 && b.id != id) break;
+        if (rc == 0) rc = read_block(r, &b, start_ms, end_ms, out);
+    }
+    return rc;
+}
+
+static size_t search(struct partition_reader *r, struct dir_search *s, struct dir_match *out)
+{
+    pthread_rwlock_rdlock(&r->p->lock);
+    size_t n = group_dir_search(&r->p->dir, s, out, SEARCH_BATCH);
+    pthread_rwlock_unlock(&r->p->lock);
+    return n;
+}
+
+int partition_read(struct partition_reader *r, uint32_t id, int64_t start_ms, int64_t end_ms,
+                   struct sample_vec *out, uint64_t *damaged)
+{
+    int64_t day_ms = r->p->day_ms, last_ms = day_ms + DAY_MS - 1;
+    if (start_ms > end_ms || start_ms > last_ms || end_ms < day_ms) return 0;
+    struct dir_search s = {
+        .id = id,
+        .start_ms = (uint32_t)(MAX(start_ms, day_ms) - day_ms),
+        .end_ms = (uint32_t)(MIN(end_ms, last_ms) - day_ms),
+        .txn_id = kv_txn_id(r->txn),
+        .turn_limit = r->turn_limit,
+    };
+    struct dir_match found[SEARCH_BATCH];
+    size_t n;
+    do {
+        n = search(r, &s, found);
+        for (size_t i = 0; i < n; i++) {
+            size_t before = out->count;
+            int rc = read_group(r, &found[i], id, start_ms, end_ms, out);
+            if (rc == 0) continue;
+            if (rc != E_CORRUPT) return rc;
+            out->count = before; /* nothing of a group that is damaged */
+            if (damaged) ++*damaged;
+            if (r->status[found[i].index] == STATUS_DAMAGED) continue;
+            r->status[found[i].index] = STATUS_DAMAGED;
+            r->group = SIZE_MAX;
+            partition_complain(r->p, "group", found[i].info.first_id, found[i].info.last_id);
+        }
+    } while (n == SEARCH_BATCH);
+    return 0;
+}
