@@ -135,7 +135,7 @@ static enum uniqueness uniqueness(const struct eval *ev, const struct expr *e)
     if (e->kind == EXPR_BINARY && e->binary.lhs->type == T_VECTOR &&
         e->binary.rhs->type == T_VECTOR)
         return e->binary.op == OP_AND || e->binary.op == OP_UNLESS ? UNIQUE : UNIQUE_MERGE;
-    if (e->kind == EXPR_CALL && e->call.fn->body.makes_labels) return UNIQUE_STRICT;
+    if (e->kind == EXPR_CALL && e->call.fn->body.makes_labels) return UNIQUE_MERGE;
     if (delayed || !drops_name(e)) return UNIQUE;
 
     const struct expr *operand = NULL;

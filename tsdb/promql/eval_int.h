@@ -122,6 +122,8 @@ struct label_map {
 /* The key is borrowed; a caller whose key does not last replaces keys[*index] when *added. */
 int label_map_put(struct eval *ev, struct label_map *m, struct labels key, size_t *index,
                   bool *added) MUST_CHECK;
+/* Gives a key an array of its own; its texts stay borrowed. */
+int eval_keep_key(struct eval *ev, struct labels *key) MUST_CHECK;
 
 /* A sink that brings together rows with equal labels. A step with two values is an error, and so
  * is any second row when strict. */

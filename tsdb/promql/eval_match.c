@@ -54,8 +54,8 @@ static int side_numbers(struct match *m, const struct side *s, uint32_t *group)
         if (rc < 0) return rc;
         group[i] = (uint32_t)index;
         if (!added) continue;
-        m->groups.keys[index].v = arena_dup(m->ev->arena, key.v, key.count * sizeof key.v[0] + 1);
-        if (!m->groups.keys[index].v) return eval_nomem(m->ev);
+        rc = eval_keep_key(m->ev, &m->groups.keys[index]);
+        if (rc < 0) return rc;
     }
     return 0;
 }

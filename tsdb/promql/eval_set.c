@@ -22,11 +22,7 @@ static int group_of(struct presence *p, struct labels ls, size_t *index, bool *a
     struct labels key;
     int rc = eval_pick(p->ev, &p->picker, ls, &key);
     if (rc == 0) rc = label_map_put(p->ev, &p->map, key, index, added);
-    if (rc < 0 || !*added) return rc;
-    key.v = arena_dup(p->ev->arena, key.v, key.count * sizeof key.v[0] + 1);
-    if (!key.v) return eval_nomem(p->ev);
-    p->map.keys[*index] = key;
-    return 0;
+    return rc < 0 || !*added ? rc : eval_keep_key(p->ev, &p->map.keys[*index]);
 }
 
 static int presence_room(struct presence *p, size_t index)

@@ -207,6 +207,16 @@ int label_map_put(struct eval *ev, struct label_map *m, struct labels key, size_
     return 0;
 }
 
+int eval_keep_key(struct eval *ev, struct labels *key)
+{
+    if (key->count == 0) {
+        key->v = NULL;
+        return 0;
+    }
+    key->v = arena_dup(ev->arena, key->v, key->count * sizeof key->v[0]);
+    return key->v ? 0 : eval_nomem(ev);
+}
+
 /* --- equal labels brought together --- */
 
 static int merger_put(struct sink *s, struct row *row)

@@ -31,7 +31,7 @@ struct promql_fn_body {
     enum promql_fn_kind kind;
     bool uses_time;    /* depends on the evaluation time even when its arguments do not */
     bool keeps_name;   /* __name__ stays */
-    bool makes_labels; /* may turn distinct label sets into equal ones: an error */
+    bool makes_labels; /* may turn distinct label sets into equal ones */
     union {
         double (*map)(double v);
         double (*range)(struct range_call *c, const struct window *w);
