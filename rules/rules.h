@@ -17,7 +17,7 @@
 #include "rules/notify.h"
 #include "tsdb/tsdb.h"
 
-struct rules_config { /* the rules: block, and what it needs from others */
+struct rules_config {            /* the rules: block, and what it needs from others */
     struct conf_strings files;   /* globs, relative to the configuration file's folder */
     struct conf_strings builtin; /* names of built-in sets: host, self */
     int64_t interval_ms;         /* 15 s */
@@ -35,11 +35,13 @@ int rule_set_new(struct rule_set **out) MUST_CHECK;
 void rule_set_free(struct rule_set *s);
 int rule_set_add(struct rule_set *s, const char *file, struct str text, int64_t default_interval_ms,
                  struct diags *d) MUST_CHECK;
+/* Names of labels and metrics in ASCII only, as before Prometheus 3; off at first. */
+void rule_set_legacy_names(struct rule_set *s, bool legacy);
 size_t rule_set_rules(const struct rule_set *s);
 /* Every rule: for check rules and tests. expr is NULL never; labels/annotations as written. */
 struct rule_view {
     const char *file, *group;
-    const char *name;            /* of alert or recorded metric */
+    const char *name; /* of alert or recorded metric */
     bool is_alert;
     const struct expr *expr;
     int line;
@@ -50,9 +52,9 @@ int rule_set_visit(const struct rule_set *s, rule_visit_fn *each, void *arg);
 struct rules_engine;
 struct rules_deps {
     struct env *env;
-    struct tsdb *db;             /* results are appended here */
-    struct querier *querier;     /* expressions read here */
-    struct notifier *notifier;   /* may be NULL */
+    struct tsdb *db;           /* results are appended here */
+    struct querier *querier;   /* expressions read here */
+    struct notifier *notifier; /* may be NULL */
     const char *state_dir;
 };
 int rules_engine_new(struct rules_engine **out, const struct rules_deps *d,
@@ -66,15 +68,15 @@ void rules_engine_free(struct rules_engine *e);
 /* For /api/v1/rules and /api/v1/alerts; texts valid during the visit. */
 struct alert_status {
     struct labels labels, annotations;
-    const char *state;           /* "pending", "firing" */
+    const char *state; /* "pending", "firing" */
     int64_t active_ms;
     int64_t keep_firing_since_ms; /* 0: not in that phase */
     double value;
 };
 struct rule_status {
-    const char *name, *query, *type;  /* type "alerting" or "recording" */
-    const char *state;                /* alerting: "inactive", "pending", "firing" */
-    const char *health, *last_error;  /* "ok", "err", "unknown" */
+    const char *name, *query, *type; /* type "alerting" or "recording" */
+    const char *state;               /* alerting: "inactive", "pending", "firing" */
+    const char *health, *last_error; /* "ok", "err", "unknown" */
     int64_t for_ms, keep_firing_for_ms;
     struct labels labels, annotations;
     const struct alert_status *alerts;
