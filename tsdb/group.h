@@ -23,7 +23,7 @@ enum {
     GROUP_LATE = 1, /* flag: may overlap earlier groups in time */
     GROUP_HEADER = 56,
     GROUP_MAX = 65535,   /* bytes; offsets are 16 bits */
-    GROUP_LIMIT = 20464, /* the largest a packer makes of several series: 5 pages */
+    GROUP_LIMIT = 32752, /* the largest a packer makes of several blocks: 8 pages */
 };
 
 /* What a group is about; the key of its entry says the same. Times are milliseconds of the day. */

@@ -21,6 +21,7 @@ enum {
     PAGE_OVERHEAD = 16,
     INLINE_MAX = 2000, /* shorter values share a page */
     CUT_MIN = 12000,   /* the smallest group made while there is more */
+    CUT_SOON = 20464,  /* longer ones only to waste less than a 32nd */
     VECTORS_TRIED = 32,
     PIECES_MAX = 1 << 24,
 };
@@ -186,7 +187,8 @@ static size_t choose_end(struct group_packer *g)
     for (size_t i = g->next; i < g->piece_count; i++) {
         size = grow(g, size, &g->pieces[i]);
         bool apart = g->pieces[i].id - g->pieces[g->next].id > UINT16_MAX;
-        if (best > g->next && (size > GROUP_LIMIT || apart)) return best;
+        bool enough = size > CUT_SOON && best_waste * 32 < best_size;
+        if (best > g->next && (enough || size > GROUP_LIMIT || apart)) return best;
         size_t waste = wasted(size);
         bool better = (uint64_t)waste * best_size <= (uint64_t)best_waste * size;
         if (best == g->next || best_size < CUT_MIN || better) {
