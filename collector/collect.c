@@ -4,6 +4,7 @@
 #include "collector/collect.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <time.h>
 
 #include "collector/collect_int.h"
@@ -191,4 +192,14 @@ int procfs_doubles(struct collect *c, const char *path, double *out, size_t n)
         text.len -= used;
     }
     return 0;
+}
+
+ssize_t collect_read_once(struct collect *c, const char *path, char *to, size_t room)
+{
+    int fd = c->env->io->open(c->env, path, O_RDONLY | O_NONBLOCK, 0);
+    if (fd < 0) return fd;
+    ssize_t n = env_pread_all(c->env, fd, to, room - 1, 0);
+    c->env->io->close(c->env, fd);
+    if (n >= 0) to[n] = '\0';
+    return n;
 }

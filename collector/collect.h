@@ -63,7 +63,8 @@ int64_t collect_time_ms(const struct collect *c); /* the scheduled time: every s
 const char *collect_option(struct collect *c, const char *key, const char *dflt);
 
 /* A sample without labels of its own, and with up to 16 label pairs (name, value, ...; NULL
- * ends; names not empty). Values are copied; bytes that are not UTF-8 become U+FFFD. job, instance and node labels are added by the engine. */
+ * ends; names not empty). Values are copied; bytes that are not UTF-8 become U+FFFD. job, instance
+ * and node labels are added by the engine. */
 void emit(struct collect *c, const struct metric *m, double v);
 void emit_labels(struct collect *c, const struct metric *m, double v, const char *const *pairs);
 #define EMIT(c, m, v, ...) emit_labels(c, m, v, (const char *const[]){__VA_ARGS__, NULL})
@@ -78,5 +79,8 @@ int procfs_read(struct collect *c, const char *path, struct str *out) MUST_CHECK
 int sysfs_read(struct collect *c, const char *path, struct str *out) MUST_CHECK;
 /* The first n numbers of a file. */
 int procfs_doubles(struct collect *c, const char *path, double *out, size_t n) MUST_CHECK;
+/* Any file, opened, read and closed: for what is read seldom. At most room - 1 bytes and a NUL; the
+ * length, or -errno. path is complete (collect_sys_root and the like are the caller's). */
+ssize_t collect_read_once(struct collect *c, const char *path, char *to, size_t room) MUST_CHECK;
 
 #endif

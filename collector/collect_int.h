@@ -185,6 +185,7 @@ struct batch {
     } * origins;
     size_t count, cap, origin_cap;
     bool unavailable;               /* the store refused in this cycle */
+    const struct metric *described; /* the last whose metadata was told */
     uint64_t lost, refused, stored; /* samples, since start */
     uint64_t slots, slots_lost;
     struct complaint complaint, limit_complaint;
@@ -196,6 +197,5 @@ void batch_add(struct batch *b, struct series_table *t, int64_t time_ms, uint64_
 /* Markers for every series of a table, before it is freed or gets other labels. */
 void batch_add_stale(struct batch *b, struct series_table *t, int64_t time_ms);
 void batch_append(struct batch *b, struct env *env);
-void batch_describe(struct batch *b, const struct metric *rows, size_t count);
 
 #endif

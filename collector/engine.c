@@ -21,8 +21,6 @@ static int start_self(struct collector_engine *e)
     kept_files_init(&e->own_files, e->env, &e->own_roots);
     rc = collect_init(&e->self, &collector_self, NULL, e->env, &e->own_roots, &e->own_files);
     if (rc < 0) return rc;
-    batch_describe(&e->batch, collector_self.metrics, collector_self.metric_count);
-    batch_describe(&e->batch, collector_metrics, collector_metric_count);
     return 0;
 }
 
@@ -272,8 +270,6 @@ static void plan_carry_out(struct plan *p, struct collector_engine *e,
     e->batch.base = p->base;
     e->interval_ms = c->interval_ms > 0 ? c->interval_ms : 1000;
     e->slow_interval_ms = MAX(c->slow_interval_ms, e->interval_ms);
-    for (size_t i = 0; i < e->count; i++)
-        batch_describe(&e->batch, e->v[i]->def->metrics, e->v[i]->def->metric_count);
     collect_roots_release(&p->roots);
 }
 

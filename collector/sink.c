@@ -48,12 +48,6 @@ static void describe(struct batch *b, struct str name, const char *help, enum me
     if (rc < 0) log_debug("metadata not kept", "metric=%s err=\"%s\"", name.p, err_text(rc));
 }
 
-void batch_describe(struct batch *b, const struct metric *rows, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        describe(b, str_of(rows[i].name), rows[i].help, rows[i].type, unit_name(rows[i].unit));
-}
-
 /* job, instance and node labels, under the series' own; an empty value is no label. */
 static int resolve(struct batch *b, struct series *s, tsdb_ref *out, struct errmsg *err)
 {
@@ -95,7 +89,9 @@ static bool resolved(struct batch *b, struct series *s, uint64_t cycle, int64_t 
         refused(b, s, rc, &err, cycle, time_ms * 1000000);
         return false;
     }
-    if (!s->metric) describe(b, s->name, s->help, s->type, "");
+    if (!s->metric || s->metric != b->described)
+        describe(b, s->name, s->help, s->type, unit_name(s->metric ? s->metric->unit : UNIT_NONE));
+    b->described = s->metric;
     return true;
 }
 
