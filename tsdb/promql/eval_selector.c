@@ -61,6 +61,13 @@ static int select_series(struct eval *ev, const struct expr *e, int64_t start_ms
     return q->ops->select(q, &r, out, ev->run->err);
 }
 
+static int check_plain(struct eval *ev, const struct expr *e)
+{
+    if (!e->selector.anchored && !e->selector.smoothed) return 0;
+    return errmsg_set(ev->run->err, E_UNSUPPORTED, "%s selectors are not supported",
+                      e->selector.anchored ? "anchored" : "smoothed");
+}
+
 /* --- instant selectors --- */
 
 struct instant {
@@ -108,8 +115,10 @@ static int instant_series(const struct instant *in, struct series_set *set, doub
 int eval_selector(struct eval *ev, const struct expr *e, bool timestamps, struct sink *out)
 {
     if (e->selector.is_range) return eval_fail(ev, "expected an instant vector, got range vector");
+    int rc = check_plain(ev, e);
+    if (rc < 0) return rc;
     struct instant in = {.ev = ev, .timestamps = timestamps};
-    int rc = anchor_of(ev, &e->selector.mod, &in.at);
+    rc = anchor_of(ev, &e->selector.mod, &in.at);
     if (rc < 0) return rc;
     double *values = eval_values(ev);
     if (!values) return eval_nomem(ev);
@@ -182,11 +191,9 @@ static int range_of(struct eval *ev, const struct duration *d, int64_t *out_ms)
 static int range_selector(struct eval *ev, const struct expr *e, const char *func,
                           struct windows *w, struct range_sink *out)
 {
-    if (e->selector.anchored || e->selector.smoothed)
-        return errmsg_set(ev->run->err, E_UNSUPPORTED, "%s range selectors are not supported",
-                          e->selector.anchored ? "anchored" : "smoothed");
     struct anchor at;
-    int rc = anchor_of(ev, &e->selector.mod, &at);
+    int rc = check_plain(ev, e);
+    if (rc == 0) rc = anchor_of(ev, &e->selector.mod, &at);
     if (rc == 0) rc = range_of(ev, &e->selector.range, &w->range_ms);
     if (rc < 0) return rc;
     w->first_end_ms = at.first_ms;

@@ -85,13 +85,15 @@ static double bucket_quantile(double q, struct bucket *b, size_t n, bool *forced
     return start + (end - start) * (rank / count);
 }
 
-/* How many observations are at or below x: linear within a bucket. */
+/* How many observations are at or below x: linear within a bucket. Nothing can be said within a
+ * bucket of infinite width: its observations are left out of a range that ends there. */
 static double rank_of(double x, const struct bucket *b, size_t n)
 {
     double below = 0;
     for (size_t i = 0; i < n; i++) {
         double lower = i > 0 ? b[i - 1].bound : b[0].bound > 0 ? 0 : -(double)INFINITY;
         if (lower >= x) return below;
+        if (b[i].bound > x && isinf(lower)) return b[i].count;
         if (b[i].bound > x)
             return below + (b[i].count - below) * (x - lower) / (b[i].bound - lower);
         below = b[i].count;
