@@ -1,0 +1,329 @@
+/* test_promql_eval.c -- the evaluator on a small in-memory store: values, errors, budgets.
+ *
+ * What scripts can say is in tests/promql; here is the rest.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "core/mem.h"
+#include "tsdb/memstore.h"
+#include "tsdb/promql/promql.h"
+
+/* --- a store, a query, its result as text --- */
+
+struct world {
+    struct memstore *store;
+    struct arena arena;
+    struct promql_query q;
+    struct promql_result result;
+    struct errmsg err;
+    struct buf text;
+};
+
+static const char *const data[] = {
+    "up{job=\"a\"} 1 1 1 0 1",
+    "up{job=\"b\"} 1 stale _ 1 1",
+    "in_total{job=\"a\"} 0+60x4",
+    "out_total{job=\"a\"} 0+30x4",
+};
+
+static void load(struct world *w, const char *line)
+{
+    struct promql_series s;
+    arena_reset(&w->arena);
+    assert_int_equal(promql_parse_series(str_of(line), &w->arena, &s, &w->err), 0);
+    for (size_t i = 0; i < s.count; i++)
+        if (s.present[i])
+            assert_int_equal(memstore_add(w->store, s.labels, (int64_t)i * 60000, s.v[i]), 0);
+}
+
+static int setup(void **state)
+{
+    struct world *w = mem_zalloc(sizeof *w);
+    assert_non_null(w);
+    arena_init(&w->arena, 16 << 20);
+    buf_init(&w->text, 1 << 20);
+    assert_int_equal(memstore_new(&w->store), 0);
+    for (size_t i = 0; i < COUNT(data); i++)
+        load(w, data[i]);
+    w->q = (struct promql_query){.querier = memstore_querier(w->store),
+                                 .env = env_system(),
+                                 .start_ms = 240000,
+                                 .end_ms = 240000,
+                                 .arena = &w->arena};
+    *state = w;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *w = *state;
+    memstore_free(w->store);
+    arena_release(&w->arena);
+    buf_release(&w->text);
+    mem_free(w);
+    return 0;
+}
+
+static int run(struct world *w, const char *query)
+{
+    struct expr *e;
+    arena_reset(&w->arena);
+    w->err = (struct errmsg){0};
+    w->q.text = str_of(query);
+    int rc = promql_parse(str_of(query), PROMQL_ALL, &w->arena, &e, &w->err);
+    assert_int_equal(rc, 0);
+    rc = promql_eval(e, &w->q, &w->result, &w->err);
+    promql_expr_release(e);
+    return rc;
+}
+
+/* labels value@seconds value@seconds; labels ... */
+static const char *text_of(struct world *w)
+{
+    buf_reset(&w->text);
+    for (size_t i = 0; i < w->result.series_count; i++) {
+        const struct promql_series_result *s = &w->result.series[i];
+        if (i) buf_addstr(&w->text, "; ");
+        labels_print(s->labels, true, &w->text);
+        for (size_t p = 0; p < s->count; p++) {
+            buf_addch(&w->text, ' ');
+            buf_adddouble(&w->text, s->points[p].v);
+            buf_addf(&w->text, "@%lld", (long long)s->points[p].t_ms / 1000);
+        }
+    }
+    return w->text.p ? w->text.p : "";
+}
+
+static void assert_result(struct world *w, const char *query, const char *expected)
+{
+    int rc = run(w, query);
+    if (rc < 0) fail_msg("%s: %s", query, w->err.text);
+    assert_string_equal(text_of(w), expected);
+}
+
+static void assert_error(struct world *w, const char *query, int rc, const char *text)
+{
+    assert_int_equal(run(w, query), rc);
+    assert_string_equal(w->err.text, text);
+}
+
+/* --- shapes of results --- */
+
+static void instant_results_have_the_type_of_the_expression(void **state)
+{
+    struct world *w = *state;
+    assert_int_equal(run(w, "1 + 2"), 0);
+    assert_int_equal(w->result.type, T_SCALAR);
+    assert_true(w->result.scalar == 3);
+    assert_int_equal(run(w, "\"text\""), 0);
+    assert_int_equal(w->result.type, T_STRING);
+    assert_true(str_eq(w->result.string, STR("text")));
+    assert_result(w, "sum(up)", "{} 2@240");
+    assert_int_equal(w->result.type, T_VECTOR);
+    assert_result(w, "up[2m]", "up{job=\"a\"} 0@180 1@240; up{job=\"b\"} 1@180 1@240");
+    assert_int_equal(w->result.type, T_MATRIX);
+}
+
+static void range_results_are_matrices(void **state)
+{
+    struct world *w = *state;
+    w->q.start_ms = 60000;
+    w->q.step_ms = 60000;
+    assert_result(w, "up{job=\"b\"}", "up{job=\"b\"} 1@180 1@240");
+    assert_int_equal(w->result.type, T_MATRIX);
+    assert_result(w, "2", "{} 2@60 2@120 2@180 2@240");
+    assert_result(w, "rate(in_total[2m])", "{job=\"a\"} 0.5@60 1@120 1@180 1@240");
+    assert_error(w, "up[1m]", E_PARSE,
+                 "invalid expression type \"range vector\" for range query, must be Scalar or "
+                 "instant Vector");
+}
+
+static void samples_read_are_counted(void **state)
+{
+    struct world *w = *state;
+    w->q.start_ms = 0;
+    w->q.step_ms = 30000;
+    assert_int_equal(run(w, "in_total"), 0);
+    assert_int_equal(w->result.samples, 5);
+}
+
+/* --- metric names --- */
+
+static void names_go_at_once_unless_removal_is_delayed(void **state)
+{
+    struct world *w = *state;
+    const char *both = "rate({__name__=~\"(in|out)_total\"}[2m])";
+    assert_error(w, both, E_EXEC, "vector cannot contain metrics with the same labelset");
+    assert_error(w, "sum(rate({job=\"a\"}[2m]))", E_EXEC,
+                 "vector cannot contain metrics with the same labelset");
+    assert_result(w, "sum by (__name__) (rate(in_total[2m]))", "{} 1@240");
+
+    w->q.delayed_name_removal = true;
+    assert_error(w, both, E_EXEC, "vector cannot contain metrics with the same labelset");
+    assert_result(w, "sum(rate({__name__=~\"(in|out)_total\"}[2m]))", "{} 1.5@240");
+    assert_result(w, "label_replace(rate(in_total[2m]), \"__name__\", \"r\", \"\", \"\")",
+                  "r{job=\"a\"} 1@240");
+}
+
+/* Two names at different times make one series without names. */
+static void nameless_series_merge_when_they_never_meet(void **state)
+{
+    struct world *w = *state;
+    load(w, "early 1");
+    load(w, "late _ _ _ _ 2");
+    w->q.start_ms = 0;
+    w->q.step_ms = 240000;
+    w->q.lookback_ms = 1000;
+    assert_result(w, "abs({__name__=~\"early|late\"})", "{} 1@0 2@240");
+    w->q.delayed_name_removal = true;
+    assert_result(w, "abs({__name__=~\"early|late\"})", "{} 1@0 2@240");
+}
+
+/* --- annotations --- */
+
+static void annotations_carry_line_and_column(void **state)
+{
+    struct world *w = *state;
+    assert_int_equal(run(w, "up +\n  on(job) rate(up[2m])"), 0);
+    assert_int_equal(w->result.annotation_count, 1);
+    assert_false(w->result.annotations[0].warning);
+    assert_string_equal(w->result.annotations[0].text,
+                        "PromQL info: metric might not be a counter, name does not end in "
+                        "_total/_sum/_count/_bucket: \"up\" (2:16)");
+    assert_int_equal(run(w, "quantile_over_time(2, up[1m])"), 0);
+    assert_true(w->result.annotations[0].warning);
+}
+
+/* --- failures --- */
+
+static void bodies_that_are_missing_say_so(void **state)
+{
+    struct world *w = *state;
+    assert_error(w, "info(up)", E_UNSUPPORTED, "function info() is not supported");
+    assert_error(w, "limitk(1, up)", E_UNSUPPORTED, "aggregation limitk is not supported");
+    assert_error(w, "rate(up[1m] anchored)", E_UNSUPPORTED, "anchored selectors are not supported");
+    assert_error(w, "up smoothed", E_UNSUPPORTED, "smoothed selectors are not supported");
+    assert_error(w, "up + fill(0) up", E_UNSUPPORTED, "fill modifiers are not supported");
+}
+
+static void errors_name_the_cause(void **state)
+{
+    struct world *w = *state;
+    assert_error(w, "topk(NaN, up)", E_EXEC, "Parameter value is NaN");
+    assert_error(w, "label_replace(up, \"a\", \"$1\", \"job\", \"(\")", E_EXEC,
+                 "invalid regular expression in label_replace(): error parsing regexp: missing "
+                 "closing ): `(`");
+    assert_error(w, "double_exponential_smoothing(up[5m], 2, 0.5)", E_EXEC,
+                 "invalid smoothing factor. Expected: 0 < sf < 1, got: 2.000000");
+    assert_error(w, "up == on() up", E_EXEC,
+                 "found duplicate series for the match group {} on the right hand-side of the "
+                 "operation: [{__name__=\"up\", job=\"b\"}, {__name__=\"up\", job=\"a\"}];"
+                 "many-to-many matching not allowed: matching labels must be unique on one side");
+}
+
+/* --- budgets --- */
+
+static void budgets_end_a_query(void **state)
+{
+    struct world *w = *state;
+    w->q.budget.max_series = 1;
+    assert_int_equal(run(w, "up"), E_LIMIT);
+    w->q.budget = (struct query_budget){.max_samples = 3};
+    assert_int_equal(run(w, "up[10m]"), E_LIMIT);
+    w->q.budget = (struct query_budget){0};
+    assert_int_equal(run(w, "up"), 0);
+}
+
+static void memory_has_a_ceiling(void **state)
+{
+    struct world *w = *state;
+    w->q.start_ms = 0;
+    w->q.end_ms = INT64_C(40000000) * 10;
+    w->q.step_ms = 10;
+    assert_error(w, "up", E_LIMIT, "the query needs more memory than its limit of 16777216 bytes");
+    assert_error(w, "max_over_time(vector(1)[100y:1ms])", E_LIMIT,
+                 "the query needs more memory than its limit of 16777216 bytes");
+}
+
+static void cancellation_and_deadline_stop_the_work(void **state)
+{
+    struct world *w = *state;
+    int cancel = 1;
+    const char *work = "sum_over_time(vector(1)[10m:1ms])";
+    w->q.budget.cancel = &cancel;
+    assert_int_equal(run(w, work), E_CANCELED);
+    w->q.budget = (struct query_budget){.deadline_mono_ns = 1};
+    assert_int_equal(run(w, work), E_TIMEOUT);
+    w->q.budget = (struct query_budget){0};
+    assert_int_equal(run(w, work), 0);
+}
+
+/* Whatever allocation fails, the query ends with an error and leaks nothing. */
+static void every_allocation_may_fail(void **state)
+{
+    struct world *w = *state;
+    const char *query = "topk(1, sum by (job) (rate(in_total[2m])) + on(job) group_left() up) "
+                        "or label_replace(up, \"x\", \"$1\", \"job\", \"(.*)\")";
+    int rc = -1;
+    for (uint64_t n = 1; rc < 0 && n < 2000; n++) {
+        struct expr *e = NULL;
+        arena_release(&w->arena);
+        assert_int_equal(promql_parse(str_of(query), PROMQL_ALL, &w->arena, &e, &w->err), 0);
+        mem_fail_at(n, 0);
+        rc = promql_eval(e, &w->q, &w->result, &w->err);
+        mem_fail_at(0, 0);
+        promql_expr_release(e);
+    }
+    assert_int_equal(rc, 0);
+    assert_int_equal(w->result.series_count, 3);
+}
+
+/* --- extremes of time --- */
+
+static void extreme_times_are_survived(void **state)
+{
+    static const char *const queries[] = {
+        "up offset 200y",
+        "up offset -200y",
+        "up @ 9000000000000",
+        "rate(up[290y])",
+        "sum_over_time(up[290y:290y] offset 290y)",
+        "max_over_time(max_over_time(up[290y:280y] offset -290y)[290y:280y] offset -290y)",
+        "year(vector(1e300)) + year(vector(-1e18)) + year(vector(NaN))",
+    };
+    struct world *w = *state;
+    for (size_t i = 0; i < COUNT(queries); i++)
+        assert_int_equal(run(w, queries[i]), 0);
+    w->q.end_ms = INT64_MAX;
+    assert_error(w, "up", E_EXEC, "the query's times are out of range");
+    w->q.end_ms = w->q.start_ms - 1;
+    assert_error(w, "up", E_EXEC, "the query's times are out of range");
+}
+
+int main(void)
+{
+#define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        CASE(instant_results_have_the_type_of_the_expression),
+        CASE(range_results_are_matrices),
+        CASE(samples_read_are_counted),
+        CASE(names_go_at_once_unless_removal_is_delayed),
+        CASE(nameless_series_merge_when_they_never_meet),
+        CASE(annotations_carry_line_and_column),
+        CASE(bodies_that_are_missing_say_so),
+        CASE(errors_name_the_cause),
+        CASE(budgets_end_a_query),
+        CASE(memory_has_a_ceiling),
+        CASE(cancellation_and_deadline_stop_the_work),
+        CASE(every_allocation_may_fail),
+        CASE(extreme_times_are_survived),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
