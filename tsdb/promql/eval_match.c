@@ -98,6 +98,18 @@ static int match_any_many(struct match *m)
 
 /* --- the one side of a group --- */
 
+/* {__name__="m", a="b"}: the name among the labels, as Prometheus shows series in errors. */
+static void print_series(struct labels ls, struct buf *out)
+{
+    buf_addch(out, '{');
+    for (size_t i = 0; i < ls.count; i++) {
+        const struct label *l = &ls.v[i];
+        buf_addf(out, "%s%.*s=\"%.*s\"", i ? ", " : "", (int)MIN(l->name.len, 200), l->name.p,
+                 (int)MIN(l->value.len, 200), l->value.p);
+    }
+    buf_addch(out, '}');
+}
+
 static int duplicate_error(struct match *m, struct labels a, struct labels b)
 {
     const struct vector_matching *vm = &m->e->binary.matching;
@@ -105,13 +117,13 @@ static int duplicate_error(struct match *m, struct labels a, struct labels b)
     struct labels key;
     int rc = eval_pick(m->ev, &picker, a, &key);
     if (rc < 0) return rc;
-    struct buf text = BUF_INIT(4096);
+    struct buf text = BUF_INIT(1 << 20);
     buf_addstr(&text, "found duplicate series for the match group ");
-    labels_print(key, false, &text);
+    print_series(key, &text);
     buf_addf(&text, " on the %s hand-side of the operation: [", m->swapped ? "left" : "right");
-    labels_print(a, false, &text);
+    print_series(a, &text);
     buf_addstr(&text, ", ");
-    labels_print(b, false, &text);
+    print_series(b, &text);
     buf_addstr(&text, "];many-to-many matching not allowed: matching labels must be unique on one "
                       "side");
     rc = eval_fail(m->ev, "%s", text.p ? text.p : "many-to-many matching not allowed");
