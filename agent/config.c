@@ -288,7 +288,7 @@ static int validate(struct conf_ctx *c, const struct ynode *n, void *out)
     return check_listen(c, n, out);
 }
 
-static const struct conf_table config_table = {
+const struct conf_table config_table = {
     .name = NULL,
     .size = sizeof(struct config),
     .options = options,

@@ -78,6 +78,7 @@ struct config_overrides {
 };
 
 enum { CONFIG_BYTES_MAX = 1 << 20 };
+extern const struct conf_table config_table; /* of the whole file */
 
 /* Reads path (NULL: defaults alone). Everything wrong is in d; then E_INVALID. */
 int config_load(struct config **out, const char *path, const struct config_overrides *o,

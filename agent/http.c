@@ -513,7 +513,7 @@ int http_server_new(struct http_server **out, const struct http_options *o,
     if (rc < 0) {
         if (fd >= 0) close(fd);
         if (err && !err->text[0]) errmsg_set(err, rc, "cannot serve HTTP: %s", err_text(rc));
-        http_server_free(s, 0);
+        http_server_free(s);
         return rc;
     }
     s->options.listen = s->address;
@@ -532,21 +532,27 @@ static void wait_idle(struct http_server *s, int64_t until_ns)
     }
 }
 
-void http_server_free(struct http_server *s, int64_t grace_ms)
+void http_server_stop(struct http_server *s, int64_t grace_ms)
+{
+    if (!s || !s->daemon) return;
+    int listener = MHD_quiesce_daemon(s->daemon);
+    wait_idle(s, env_mono_ns(s->env) + grace_ms * 1000000);
+    conns_cancel_all(s->conns);
+    for (int i = HTTP_LOOP + 1; i < HTTP_POOLS; i++)
+        pool_stop(s->pools[i]);
+    /* nothing is suspended any more: libmicrohttpd insists */
+    wait_idle(s, env_mono_ns(s->env) + FLUSH_NS);
+    MHD_stop_daemon(s->daemon);
+    s->daemon = NULL;
+    if (listener >= 0) close(listener);
+}
+
+void http_server_free(struct http_server *s)
 {
     if (!s) return;
-    int listener = s->daemon ? MHD_quiesce_daemon(s->daemon) : -1;
-    if (s->daemon) wait_idle(s, env_mono_ns(s->env) + grace_ms * 1000000);
-    if (s->conns) conns_cancel_all(s->conns);
-    for (int i = 0; i < HTTP_POOLS; i++)
-        if (s->pools[i]) pool_stop(s->pools[i]);
-    if (s->daemon) { /* nothing is suspended any more: libmicrohttpd insists */
-        wait_idle(s, env_mono_ns(s->env) + FLUSH_NS);
-        MHD_stop_daemon(s->daemon);
-    }
+    http_server_stop(s, 0);
     for (int i = 0; i < HTTP_POOLS; i++)
         pool_free(s->pools[i]);
-    if (listener >= 0) close(listener);
     conns_free(s->conns);
     mem_free(s);
 }

@@ -65,8 +65,10 @@ struct http_server;
 int http_server_new(struct http_server **out, const struct http_options *o,
                     const struct http_handler *handler, struct env *env,
                     struct errmsg *err) MUST_CHECK;
-/* Stops accepting, lets what is in work end until grace_ms have passed, then cancels it. */
-void http_server_free(struct http_server *s, int64_t grace_ms);
+/* Stops accepting, lets what is in work end until grace_ms have passed, then cancels it. No handler
+ * runs after this; statistics can still be read. s may be NULL. */
+void http_server_stop(struct http_server *s, int64_t grace_ms);
+void http_server_free(struct http_server *s); /* stops first, if nobody has */
 
 /* "127.0.0.1:43210": the address really bound. */
 const char *http_server_address(const struct http_server *s);

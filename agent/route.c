@@ -46,7 +46,7 @@ const struct route routes[] = {
     {G,  "/api/v1/status/buildinfo",    SCOPE_READ,  HTTP_LOOP,   0,              api_buildinfo},
     {G,  "/api/v1/status/runtimeinfo",  SCOPE_READ,  HTTP_STATUS, STORE,          api_runtimeinfo},
     {G,  "/api/v1/status/tsdb",         SCOPE_READ,  HTTP_STATUS, STORE,          api_tsdb_status},
-    {G,  "/api/v1/status/flags",        SCOPE_READ,  HTTP_LOOP,   0,              api_flags},
+    {G,  "/api/v1/status/flags",        SCOPE_READ,  HTTP_LOOP,   STORE,          api_flags},
     {P,  "/write",                      SCOPE_WRITE, HTTP_WRITE,  BODY | STORE | INFLUX, api_influx_write},
     {P,  "/api/v2/write",               SCOPE_WRITE, HTTP_WRITE,  BODY | STORE | INFLUX, api_influx_write2},
     {G,  "/ping",                       SCOPE_NONE,  HTTP_LOOP,   INFLUX,         api_influx_ping},

@@ -1,0 +1,266 @@
+/* self_report.c -- the daemon's own counters as metrics.
+ *
+ * Runs on the collector thread, once a second: it reads counters under short locks and nothing
+ * that could block. Methods and paths from outside never become label values: the route label is
+ * the table's text.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "agent/self_report.h"
+
+#include <stdio.h>
+
+enum {
+    HTTP_REQUESTS,
+    HTTP_REQUEST_SECONDS,
+    HTTP_CONNECTIONS,
+    HTTP_ACCEPTED,
+    HTTP_REFUSED_CONNECTIONS,
+    HTTP_REAPED,
+    HTTP_HANGUPS,
+    HTTP_REFUSED,
+    POOL_THREADS,
+    POOL_BUSY,
+    POOL_QUEUED,
+    RELOAD_OK,
+    RELOAD_TIME,
+    PUSH_REQUESTS,
+    PUSH_LINES,
+    PUSH_SAMPLES,
+    PUSH_BAD_LINES,
+    PUSH_STRINGS,
+    PUSH_DROPPED,
+    TSDB_HEAD_SERIES,
+    TSDB_HEAD_BYTES,
+    TSDB_SAMPLES,
+    TSDB_DUPLICATES,
+    TSDB_OUT_OF_ORDER,
+    TSDB_REJECTED,
+    TSDB_SERIES_CREATED,
+    TSDB_SERIES_REFUSED,
+    TSDB_WAL_BYTES,
+    TSDB_WAL_SYNCS,
+    TSDB_WAL_SYNC_SECONDS,
+    TSDB_WAL_FAILURES,
+    TSDB_WAL_REPLAYED,
+    TSDB_DAMAGED,
+    TSDB_PARTITIONS,
+    TSDB_PARTITION_BYTES,
+    TSDB_FLUSHES,
+    TSDB_FLUSH_SECONDS,
+    TSDB_GROUPS,
+    TSDB_WRITABLE,
+    METRICS_END,
+};
+
+// clang-format off
+const struct metric self_report_metrics[] = {
+    [HTTP_REQUESTS] = {"tocsin_http_requests_total",
+        "HTTP requests answered, by route and status.", METRIC_COUNTER, UNIT_NONE, false},
+    [HTTP_REQUEST_SECONDS] = {"tocsin_http_request_seconds_total",
+        "Time from a request's headers to its answer, summed by route.", METRIC_COUNTER, UNIT_SECONDS, false},
+    [HTTP_CONNECTIONS] = {"tocsin_http_connections",
+        "Open HTTP connections.", METRIC_GAUGE, UNIT_NONE, false},
+    [HTTP_ACCEPTED] = {"tocsin_http_connections_accepted_total",
+        "HTTP connections accepted.", METRIC_COUNTER, UNIT_NONE, false},
+    [HTTP_REFUSED_CONNECTIONS] = {"tocsin_http_connections_refused_total",
+        "HTTP connections closed because one address had too many.", METRIC_COUNTER, UNIT_NONE, false},
+    [HTTP_REAPED] = {"tocsin_http_connections_reaped_total",
+        "HTTP connections closed because the client was too slow.", METRIC_COUNTER, UNIT_NONE, false},
+    [HTTP_HANGUPS] = {"tocsin_http_hangups_total",
+        "Clients that hung up while their request was in work.", METRIC_COUNTER, UNIT_NONE, false},
+    [HTTP_REFUSED] = {"tocsin_http_requests_refused_total",
+        "HTTP requests answered 503 because a queue was full.", METRIC_COUNTER, UNIT_NONE, false},
+    [POOL_THREADS] = {"tocsin_http_pool_threads",
+        "Threads of a pool of HTTP workers.", METRIC_GAUGE, UNIT_NONE, false},
+    [POOL_BUSY] = {"tocsin_http_pool_busy_threads",
+        "Threads of a pool of HTTP workers that are answering.", METRIC_GAUGE, UNIT_NONE, false},
+    [POOL_QUEUED] = {"tocsin_http_pool_queued_requests",
+        "Requests waiting for a thread of a pool.", METRIC_GAUGE, UNIT_NONE, false},
+    [RELOAD_OK] = {"tocsin_config_last_reload_successful",
+        "Whether the last load of the configuration succeeded.", METRIC_GAUGE, UNIT_NONE, false},
+    [RELOAD_TIME] = {"tocsin_config_last_reload_success_timestamp_seconds",
+        "When the configuration in force was loaded.", METRIC_GAUGE, UNIT_SECONDS, false},
+    [PUSH_REQUESTS] = {"tocsin_push_requests_total",
+        "Bodies of pushed data taken.", METRIC_COUNTER, UNIT_NONE, false},
+    [PUSH_LINES] = {"tocsin_push_lines_total",
+        "Lines of pushed data taken.", METRIC_COUNTER, UNIT_NONE, false},
+    [PUSH_SAMPLES] = {"tocsin_push_samples_total",
+        "Samples of pushed data stored.", METRIC_COUNTER, UNIT_NONE, false},
+    [PUSH_BAD_LINES] = {"tocsin_push_bad_lines_total",
+        "Lines of pushed data that could not be read.", METRIC_COUNTER, UNIT_NONE, false},
+    [PUSH_STRINGS] = {"tocsin_push_string_fields_total",
+        "String fields of pushed data, which are not stored.", METRIC_COUNTER, UNIT_NONE, false},
+    [PUSH_DROPPED] = {"tocsin_push_samples_dropped_total",
+        "Samples of pushed data refused: limits, too old, too new.", METRIC_COUNTER, UNIT_NONE, false},
+    [TSDB_HEAD_SERIES] = {"tocsin_tsdb_head_series",
+        "Series in memory.", METRIC_GAUGE, UNIT_NONE, false},
+    [TSDB_HEAD_BYTES] = {"tocsin_tsdb_head_bytes",
+        "Memory of the series in memory.", METRIC_GAUGE, UNIT_BYTES, false},
+    [TSDB_SAMPLES] = {"tocsin_tsdb_samples_appended_total",
+        "Samples stored.", METRIC_COUNTER, UNIT_NONE, false},
+    [TSDB_DUPLICATES] = {"tocsin_tsdb_duplicate_samples_total",
+        "Samples that were there already.", METRIC_COUNTER, UNIT_NONE, false},
+    [TSDB_OUT_OF_ORDER] = {"tocsin_tsdb_out_of_order_samples_total",
+        "Samples stored although a later one was there.", METRIC_COUNTER, UNIT_NONE, false},
+    [TSDB_REJECTED] = {"tocsin_tsdb_rejected_samples_total",
+        "Samples refused, by reason.", METRIC_COUNTER, UNIT_NONE, false},
+    [TSDB_SERIES_CREATED] = {"tocsin_tsdb_series_created_total",
+        "Series created.", METRIC_COUNTER, UNIT_NONE, false},
+    [TSDB_SERIES_REFUSED] = {"tocsin_tsdb_series_refused_total",
+        "New series refused by a limit.", METRIC_COUNTER, UNIT_NONE, false},
+    [TSDB_WAL_BYTES] = {"tocsin_tsdb_wal_bytes",
+        "Size of the write-ahead log.", METRIC_GAUGE, UNIT_BYTES, false},
+    [TSDB_WAL_SYNCS] = {"tocsin_tsdb_wal_syncs_total",
+        "Times the write-ahead log was synced to disk.", METRIC_COUNTER, UNIT_NONE, false},
+    [TSDB_WAL_SYNC_SECONDS] = {"tocsin_tsdb_wal_sync_seconds_total",
+        "Time syncing the write-ahead log took.", METRIC_COUNTER, UNIT_SECONDS, false},
+    [TSDB_WAL_FAILURES] = {"tocsin_tsdb_wal_failures_total",
+        "Writes or syncs of the write-ahead log that failed.", METRIC_COUNTER, UNIT_NONE, false},
+    [TSDB_WAL_REPLAYED] = {"tocsin_tsdb_wal_replayed_samples",
+        "Samples read back from the write-ahead log at start.", METRIC_GAUGE, UNIT_NONE, false},
+    [TSDB_DAMAGED] = {"tocsin_tsdb_damaged",
+        "Damaged parts found and set aside since start, by kind.", METRIC_GAUGE, UNIT_NONE, false},
+    [TSDB_PARTITIONS] = {"tocsin_tsdb_partitions",
+        "Day files.", METRIC_GAUGE, UNIT_NONE, false},
+    [TSDB_PARTITION_BYTES] = {"tocsin_tsdb_partition_bytes",
+        "Size of the day files.", METRIC_GAUGE, UNIT_BYTES, false},
+    [TSDB_FLUSHES] = {"tocsin_tsdb_flushes_total",
+        "Slices of the head packed into day files.", METRIC_COUNTER, UNIT_NONE, false},
+    [TSDB_FLUSH_SECONDS] = {"tocsin_tsdb_flush_seconds_total",
+        "Time packing took.", METRIC_COUNTER, UNIT_SECONDS, false},
+    [TSDB_GROUPS] = {"tocsin_tsdb_groups_written_total",
+        "Groups appended to day files.", METRIC_COUNTER, UNIT_NONE, false},
+    [TSDB_WRITABLE] = {"tocsin_tsdb_writable",
+        "Whether the store takes new samples.", METRIC_GAUGE, UNIT_NONE, false},
+};
+// clang-format on
+const size_t self_report_metric_count = COUNT(self_report_metrics);
+_Static_assert(COUNT(self_report_metrics) == METRICS_END, "a row a metric");
+
+#define ROW(id) (&self_report_metrics[id])
+
+struct figure {
+    int metric;
+    double v;
+};
+
+static void emit_figures(struct collect *c, const struct figure *v, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        emit(c, ROW(v[i].metric), v[i].v);
+}
+
+/* --- HTTP --- */
+
+static void emit_count(void *arg, const char *path, int status, uint64_t count)
+{
+    struct collect *c = arg;
+    char code[16];
+    if (status)
+        snprintf(code, sizeof code, "%d", status);
+    else
+        snprintf(code, sizeof code, "other");
+    EMIT(c, ROW(HTTP_REQUESTS), (double)count, "route", path, "code", code);
+}
+
+static void emit_time(void *arg, const char *path, uint64_t count, double seconds)
+{
+    struct collect *c = arg;
+    UNUSED(count);
+    EMIT(c, ROW(HTTP_REQUEST_SECONDS), seconds, "route", path);
+}
+
+static void report_http(void *arg, struct collect *c)
+{
+    static const char *const pools[HTTP_POOLS] = {
+        [HTTP_STATUS] = "status", [HTTP_QUERY] = "query", [HTTP_WRITE] = "write"};
+    struct app *a = arg;
+    struct http_stats s;
+    route_counters_visit(a->counters, emit_count, NULL, c);
+    route_counters_visit(a->counters, NULL, emit_time, c);
+    http_server_stats(a->server, &s);
+    const struct figure figures[] = {
+        {HTTP_CONNECTIONS,         (double)s.conns.open    },
+        {HTTP_ACCEPTED,            (double)s.conns.accepted},
+        {HTTP_REFUSED_CONNECTIONS, (double)s.conns.refused },
+        {HTTP_REAPED,              (double)s.conns.reaped  },
+        {HTTP_HANGUPS,             (double)s.conns.hangups },
+        {HTTP_REFUSED,             (double)s.refused       },
+    };
+    emit_figures(c, figures, COUNT(figures));
+    for (int i = HTTP_LOOP + 1; i < HTTP_POOLS; i++)
+        EMIT(c, ROW(POOL_THREADS), (double)s.pools[i].threads, "pool", pools[i]);
+    for (int i = HTTP_LOOP + 1; i < HTTP_POOLS; i++)
+        EMIT(c, ROW(POOL_BUSY), (double)s.pools[i].busy, "pool", pools[i]);
+    for (int i = HTTP_LOOP + 1; i < HTTP_POOLS; i++)
+        EMIT(c, ROW(POOL_QUEUED), (double)s.pools[i].queued, "pool", pools[i]);
+}
+
+static void report_config(void *arg, struct collect *c)
+{
+    struct app *a = arg;
+    pthread_mutex_lock(&a->lock);
+    bool ok = a->reload_ok;
+    int64_t ms = a->reload_ms;
+    pthread_mutex_unlock(&a->lock);
+    emit(c, ROW(RELOAD_OK), ok);
+    emit(c, ROW(RELOAD_TIME), (double)ms / 1000);
+}
+
+/* --- the store and the push path --- */
+
+static void report_push(void *arg, struct collect *c)
+{
+    struct app *a = arg;
+    struct push_stats s;
+    pusher_stats(a->pusher, &s);
+    const struct figure figures[] = {
+        {PUSH_REQUESTS,  (double)s.requests       },
+        {PUSH_LINES,     (double)s.lines          },
+        {PUSH_SAMPLES,   (double)s.samples        },
+        {PUSH_BAD_LINES, (double)s.bad_lines      },
+        {PUSH_STRINGS,   (double)s.dropped_strings},
+        {PUSH_DROPPED,   (double)s.dropped_samples},
+    };
+    emit_figures(c, figures, COUNT(figures));
+}
+
+static void report_tsdb(void *arg, struct collect *c)
+{
+    struct app *a = arg;
+    struct tsdb_stats s;
+    tsdb_stats(a->db, &s);
+    const struct figure figures[] = {
+        {TSDB_HEAD_SERIES,      (double)s.head_series         },
+        {TSDB_HEAD_BYTES,       (double)s.head_bytes          },
+        {TSDB_SAMPLES,          (double)s.samples_appended    },
+        {TSDB_DUPLICATES,       (double)s.duplicates          },
+        {TSDB_OUT_OF_ORDER,     (double)s.out_of_order        },
+        {TSDB_SERIES_CREATED,   (double)s.series_created      },
+        {TSDB_SERIES_REFUSED,   (double)s.series_refused      },
+        {TSDB_WAL_BYTES,        (double)s.wal_bytes           },
+        {TSDB_WAL_SYNCS,        (double)s.wal_syncs           },
+        {TSDB_WAL_SYNC_SECONDS, (double)s.wal_sync_ns / 1e9   },
+        {TSDB_WAL_FAILURES,     (double)s.wal_failures        },
+        {TSDB_WAL_REPLAYED,     (double)s.wal_replayed_samples},
+        {TSDB_PARTITIONS,       (double)s.partitions          },
+        {TSDB_PARTITION_BYTES,  (double)s.partition_bytes     },
+        {TSDB_FLUSHES,          (double)s.flushes             },
+        {TSDB_FLUSH_SECONDS,    (double)s.flush_ns / 1e9      },
+        {TSDB_GROUPS,           (double)s.groups_written      },
+        {TSDB_WRITABLE,         s.writable                    },
+    };
+    emit_figures(c, figures, COUNT(figures));
+    EMIT(c, ROW(TSDB_REJECTED), (double)s.too_old, "reason", "too_old");
+    EMIT(c, ROW(TSDB_REJECTED), (double)s.too_new, "reason", "too_new");
+    EMIT(c, ROW(TSDB_DAMAGED), (double)s.wal_damaged, "kind", "wal");
+    EMIT(c, ROW(TSDB_DAMAGED), (double)s.quarantined, "kind", "file");
+}
+
+void self_report_register(struct app *a)
+{
+    collector_engine_self(a->engine, report_http, a);
+    collector_engine_self(a->engine, report_config, a);
+    collector_engine_self(a->engine, report_push, a);
+    collector_engine_self(a->engine, report_tsdb, a);
+}
