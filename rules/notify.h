@@ -31,6 +31,8 @@ struct alert {
 struct alerting_config;
 int alerting_config_decode(struct conf_ctx *c, const struct ynode *n,
                            struct alerting_config **out) MUST_CHECK; /* lives in c->arena */
+/* Frees its compiled patterns; call before the arena goes. NULL is fine. */
+void alerting_config_release(struct alerting_config *c);
 
 struct notifier;
 struct notifier_options {
