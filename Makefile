@@ -18,7 +18,7 @@ BUILD   ?= build$(if $(variant),/$(patsubst -%,%,$(variant)))
 
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Wold-style-definition -Wvla -Wundef -Wwrite-strings -Wpointer-arith \
-	-Wcast-qual -Wformat=2 -Wdouble-promotion -Wimplicit-fallthrough -fno-common \
+	-Wcast-qual -Wformat=2 -Wno-format-zero-length -Wdouble-promotion -Wimplicit-fallthrough -fno-common \
 	$(if $(WERROR),-Werror)
 
 OPTIMIZE ?= -O2
@@ -53,9 +53,9 @@ $(BINARY): $(BUILD)/agent/main.o $(LIBRARY)
 
 $(LIBRARY): $(OBJECTS)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(Q)$(AR) rcs $@ $^
 
-$(BUILD)/%.o: %.c | $(BUILD)/compiler
+$(BUILD)/%.o: %.c $(BUILD)/compiler
 	@mkdir -p $(@D)
 	@echo "CC $<"
 	$(Q)$(CC) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
@@ -64,7 +64,7 @@ $(BUILD)/%.o: %.c | $(BUILD)/compiler
 .PHONY: force
 $(BUILD)/compiler: force
 	@mkdir -p $(@D)
-	@echo '$(CC) $(ALL_CFLAGS)' | cmp -s - $@ || { rm -f $(OBJECTS); echo '$(CC) $(ALL_CFLAGS)' > $@; }
+	@echo '$(CC) $(ALL_CFLAGS)' | cmp -s - $@ || echo '$(CC) $(ALL_CFLAGS)' > $@
 
 # The web pages, compressed, inside the binary.
 $(BUILD)/assets.c: dashboards/embed.sh $(ASSETS)

@@ -21,8 +21,8 @@
 /* One alert as the pipeline sees it. Texts are borrowed for the call. */
 struct alert {
     struct labels labels, annotations;
-    int64_t starts_ms;           /* began to fire */
-    int64_t ends_ms;             /* resolved at; 0 while firing */
+    int64_t starts_ms; /* began to fire */
+    int64_t ends_ms;   /* resolved at; 0 while firing */
     const char *generator_url;
     double value;
 };
@@ -36,28 +36,31 @@ void alerting_config_release(struct alerting_config *c);
 
 struct notifier;
 struct notifier_options {
-    const char *state_dir;       /* journal of groups, dedup entries, outbox */
-    const char *external_url;    /* our own, in payloads */
-    const char *version;         /* for User-Agent */
+    const char *state_dir;    /* journal of groups, dedup entries, outbox */
+    const char *external_url; /* our own, in payloads */
+    const char *version;      /* for User-Agent */
 };
 /* Replays the journal; sends what was unsent. */
 int notifier_open(struct notifier **out, struct env *env, const struct notifier_options *o,
                   struct errmsg *err) MUST_CHECK;
 /* Swaps the configuration; groups of unchanged routes keep their state. Borrowed until the next
  * call or notifier_close. */
-int notifier_apply(struct notifier *n, const struct alerting_config *c, struct errmsg *err) MUST_CHECK;
+int notifier_apply(struct notifier *n, const struct alerting_config *c,
+                   struct errmsg *err) MUST_CHECK;
 /* Stops sending, syncs, closes. */
 void notifier_close(struct notifier *n);
 
-/* Takes the current firing and just-resolved alerts of a rule; idempotent by fingerprint. Returns
- * after they are in the journal's buffer. Any thread. */
+/* Takes the current firing and just-resolved alerts of a rule; idempotent by fingerprint. They are
+ * in the journal moments later; whoever calls says them again after a restart. Never blocks on the
+ * disk or a receiver. Any thread. */
 int notifier_put(struct notifier *n, const struct alert *alerts, size_t count) MUST_CHECK;
 /* Every restored rule was evaluated once: groups may flush (warm start). */
 void notifier_ready(struct notifier *n);
 
 struct notifier_stats {
-    uint64_t groups, outbox_depth, attempts, delivered, failed_attempts, dead_letters, journal_bytes;
-    int64_t outbox_oldest_ms;    /* created time of the oldest undelivered; 0 = empty */
+    uint64_t groups, outbox_depth, attempts, delivered, failed_attempts, dead_letters,
+        journal_bytes;
+    int64_t outbox_oldest_ms; /* created time of the oldest undelivered; 0 = empty */
 };
 void notifier_stats(struct notifier *n, struct notifier_stats *out);
 /* The receivers' names and last results as JSON, for status pages. */

@@ -37,6 +37,19 @@ void outbox_release(struct outbox *o)
     outbox_init(o);
 }
 
+static bool same_lane(const struct outbox_entry *a, const struct outbox_entry *b)
+{
+    return a->integration == b->integration && !strcmp(a->receiver, b->receiver) &&
+           !strcmp(a->group_key, b->group_key);
+}
+
+static struct outbox_entry *next_of_lane(struct outbox_entry *from, const struct outbox_entry *e)
+{
+    while (from && !same_lane(from, e))
+        from = from->next;
+    return from;
+}
+
 int outbox_add(struct outbox *o, const struct outbox_entry *e, struct outbox_entry **out)
 {
     for (struct outbox_entry *known = o->first; known; known = known->next)
@@ -57,6 +70,7 @@ int outbox_add(struct outbox *o, const struct outbox_entry *e, struct outbox_ent
     }
     if (!copy->seq) copy->seq = o->next_seq;
     o->next_seq = MAX(o->next_seq, copy->seq + 1);
+    copy->first_of_lane = !next_of_lane(o->first, copy);
     *o->last = copy;
     o->last = &copy->next;
     o->depth++;
@@ -67,6 +81,8 @@ int outbox_add(struct outbox *o, const struct outbox_entry *e, struct outbox_ent
 void outbox_remove(struct outbox *o, struct outbox_entry *e)
 {
     struct outbox_entry **at = &o->first;
+    struct outbox_entry *heir = e->first_of_lane ? next_of_lane(e->next, e) : NULL;
+    if (heir) heir->first_of_lane = true;
     while (*at != e)
         at = &(*at)->next;
     *at = e->next;
@@ -83,24 +99,11 @@ struct outbox_entry *outbox_find(struct outbox *o, uint64_t seq)
     return e;
 }
 
-static bool same_lane(const struct outbox_entry *a, const struct outbox_entry *b)
-{
-    return a->integration == b->integration && !strcmp(a->receiver, b->receiver) &&
-           !strcmp(a->group_key, b->group_key);
-}
-
-static bool first_of_lane(const struct outbox *o, const struct outbox_entry *e)
-{
-    for (const struct outbox_entry *before = o->first; before != e; before = before->next)
-        if (same_lane(before, e)) return false;
-    return true;
-}
-
 struct outbox_entry *outbox_due(struct outbox *o, int64_t now_ms, uint64_t durable_lsn)
 {
     for (struct outbox_entry *e = o->first; e; e = e->next)
         if (!e->in_flight && e->lsn <= durable_lsn && e->next_attempt_ms <= now_ms &&
-            first_of_lane(o, e))
+            e->first_of_lane)
             return e;
     return NULL;
 }
@@ -109,7 +112,7 @@ int64_t outbox_next_ms(const struct outbox *o)
 {
     int64_t next = INT64_MAX;
     for (const struct outbox_entry *e = o->first; e; e = e->next)
-        if (!e->in_flight && e->next_attempt_ms < next && first_of_lane(o, e))
+        if (!e->in_flight && e->next_attempt_ms < next && e->first_of_lane)
             next = e->next_attempt_ms;
     return next;
 }

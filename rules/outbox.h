@@ -25,6 +25,7 @@ struct outbox_entry {
     int64_t created_ms, next_attempt_ms;
     uint64_t attempts;
     bool in_flight;
+    bool first_of_lane;
     uint64_t lsn; /* of its journal record: not sent before that is durable */
 };
 
