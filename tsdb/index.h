@@ -1,0 +1,50 @@
+/* index.h -- label sets by number, and numbers by matchers; the head's index and day files' share
+ * it.
+ *
+ * Label sets get ascending ordinals from 0. Texts are kept once (symbols); a label set is a list of
+ * pairs (name, value); a pair knows the ordinals that carry it as delta varints (postings).
+ * Nothing is ever removed: an index with much that is dead is built anew.
+ *
+ * Not locked: the owner serialises writers and keeps readers out while one writes.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef TOCSIN_TSDB_INDEX_H
+#define TOCSIN_TSDB_INDEX_H
+
+#include <stdint.h>
+
+#include "core/arena.h"
+#include "tsdb/labels.h"
+
+struct index;
+
+int index_new(struct index **out) MUST_CHECK;
+void index_free(struct index *x); /* NULL is fine */
+size_t index_count(const struct index *x);
+size_t index_bytes(const struct index *x); /* of heap */
+
+/* Adds a label set under the next ordinal; id is the caller's to get back. The caller makes sure
+ * that it is not there yet. */
+int index_add(struct index *x, struct labels ls, uint64_t hash, uint32_t id,
+              uint32_t *ordinal) MUST_CHECK;
+/* The ordinal of a label set (hash is its labels_hash), or E_NOT_FOUND. */
+int index_find(const struct index *x, struct labels ls, uint64_t hash, uint32_t *ordinal);
+uint32_t index_id(const struct index *x, uint32_t ordinal);
+uint64_t index_hash(const struct index *x, uint32_t ordinal);
+/* Fills v (LABELS_MAX long) with borrowed texts; they last as long as the index. */
+struct labels index_labels(const struct index *x, uint32_t ordinal, struct label *v);
+/* How many label sets carry name=value. */
+size_t index_pair_count(const struct index *x, struct str name, struct str value);
+
+struct ordinals {
+    uint32_t *v;
+    size_t count, cap;
+};
+void ordinals_release(struct ordinals *o);
+int ordinals_add(struct ordinals *o, uint32_t v) MUST_CHECK;
+
+/* The ordinals that satisfy all matchers, ascending. */
+int index_select(const struct index *x, const struct matcher *m, size_t count,
+                 struct ordinals *out) MUST_CHECK;
+
+#endif
