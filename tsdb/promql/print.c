@@ -132,14 +132,14 @@ static void print_matchers(const struct expr *e, struct buf *out)
         print_matcher(&e->selector.matchers[i], &texts);
         pieces[i] = (struct piece){&texts, start, texts.len - start};
     }
-    qsort(pieces, count, sizeof *pieces, piece_cmp);
+    if (texts.err && !out->err) out->err = texts.err;
+    qsort(pieces, texts.err ? 0 : count, sizeof *pieces, piece_cmp);
     buf_addch(out, '{');
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && !out->err; i++) {
         if (i) buf_addch(out, ',');
         buf_add(out, texts.p + pieces[i].start, pieces[i].len);
     }
     buf_addch(out, '}');
-    if (texts.err && !out->err) out->err = texts.err;
     buf_release(&texts);
     mem_free(pieces);
 }
