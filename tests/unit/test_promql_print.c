@@ -72,6 +72,7 @@ static void every_kind_of_expression_has_one_text(void **state)
         {"a[300]",                       "a[5m]"                             },
         {"a offset 0s",                  "a"                                 },
         {"a offset -1h @ -1.5",          "a @ -1.500 offset -1h"             },
+        {"a @ 2m",                       "a @ 120.000"                       },
         {"a @ start()",                  "a @ start()"                       },
         {"a[1h:]",                       "a[1h:]"                            },
         {"a[5m:] @ end() offset 1m",     "a[5m:] @ end() offset 1m"          },

@@ -141,30 +141,45 @@ int parse_string_token(struct parser *p, struct str *out)
     return 0;
 }
 
-static int parse_number_literal(struct parser *p, struct expr **out)
+int parser_number(struct parser *p, double *out, bool *is_duration)
 {
     struct token t = p->tok;
     struct errmsg why = {0};
-    double v = 0;
     int64_t ms = 0;
-    int rc = t.kind == TOK_DURATION ? str_to_duration(token_text(p, t), &ms, &why)
-                                    : lex_number(token_text(p, t), &v);
-    if (rc < 0 && t.kind == TOK_DURATION) {
-        rc = parser_fail(p, E_PARSE, t.start, "%s",
-                         why.text[0] ? why.text : "duration out of range");
-        if (why.hint[0]) errmsg_hint(p->err, "%s", why.hint);
-        return rc;
+    *is_duration = t.kind == TOK_DURATION;
+    int rc = *is_duration ? str_to_duration(token_text(p, t), &ms, &why)
+                          : lex_number(token_text(p, t), out);
+    if (rc == 0) {
+        if (*is_duration) *out = (double)ms / 1000;
+        parser_advance(p);
+        return 0;
     }
-    if (rc < 0)
-        return parser_fail(p, E_PARSE, t.start, "error parsing number: %.*s",
-                           (int)(t.end - t.start), p->lx.input.p + t.start);
-    parser_advance(p);
-    struct expr *e = parser_node(p, EXPR_NUMBER, t.start);
-    if (!e) return parser_out_of_memory(p);
-    e->is_duration = t.kind == TOK_DURATION;
-    e->number = e->is_duration ? (double)ms / 1000 : v;
-    *out = e;
-    return 0;
+    if (!why.text[0])
+        (void)errmsg_set(&why, rc, *is_duration ? "duration out of range" : "error parsing number");
+    rc = parser_fail(p, E_PARSE, t.start, "%s", why.text);
+    if (why.hint[0]) errmsg_hint(p->err, "%s", why.hint);
+    return rc;
+}
+
+struct expr *parser_literal(struct parser *p, uint32_t start, double v, bool is_duration)
+{
+    struct expr *e = parser_node(p, EXPR_NUMBER, start);
+    if (!e) return NULL;
+    e->type = T_SCALAR;
+    e->is_duration = is_duration;
+    e->number = v;
+    return e;
+}
+
+static int parse_number_literal(struct parser *p, struct expr **out)
+{
+    uint32_t start = p->tok.start;
+    bool is_duration;
+    double v;
+    int rc = parser_number(p, &v, &is_duration);
+    if (rc < 0) return rc;
+    *out = parser_literal(p, start, v, is_duration);
+    return *out ? 0 : parser_out_of_memory(p);
 }
 
 static int parse_string_literal(struct parser *p, struct expr **out)
@@ -392,18 +407,13 @@ static int parse_operand(struct parser *p, struct expr **out)
     }
 }
 
-static bool at_sign(const struct parser *p)
-{
-    return p->tok.kind == TOK_OP && (p->tok.op == OP_ADD || p->tok.op == OP_SUB);
-}
-
 /* -x, +x: binds like a product, so that -a^b is -(a^b). The sign of a literal becomes part of it.
  */
 static int parse_unary(struct parser *p, struct expr **out)
 {
     struct expr *inner, *e;
     int rc;
-    if (!at_sign(p)) {
+    if (!parser_at_sign(p)) {
         rc = parse_operand(p, &inner);
         return rc < 0 ? rc : parse_postfix(p, inner, out);
     }
@@ -431,25 +441,21 @@ static int parse_unary(struct parser *p, struct expr **out)
 static int parse_fill_value(struct parser *p, const double **out)
 {
     static const char context[] = "fill modifier";
-    uint32_t start = p->tok.start;
-    bool negative = false;
-    double v;
-    if (!(p->features & PROMQL_FILL)) return experimental(p, start, "modifier", "fill");
+    double *v = arena_alloc(p->arena, sizeof *v);
+    bool negative = false, is_duration;
+    if (!v) return parser_out_of_memory(p);
+    if (!(p->features & PROMQL_FILL)) return experimental(p, p->tok.start, "modifier", "fill");
     parser_advance(p);
     int rc = parser_expect(p, TOK_LPAREN, context, "\"(\"");
-    if (rc == 0 && at_sign(p)) {
+    if (rc == 0 && parser_at_sign(p)) {
         negative = p->tok.op == OP_SUB;
         parser_advance(p);
     }
     if (rc == 0 && p->tok.kind != TOK_NUMBER) rc = parser_unexpected(p, context, "number");
+    if (rc == 0) rc = parser_number(p, v, &is_duration);
     if (rc < 0) return rc;
-    if (lex_number(token_text(p, p->tok), &v) < 0)
-        return parser_fail(p, E_PARSE, p->tok.start, "error parsing number");
-    parser_advance(p);
-    double *slot = arena_alloc(p->arena, sizeof *slot);
-    if (!slot) return parser_out_of_memory(p);
-    *slot = negative ? -v : v;
-    *out = slot;
+    if (negative) *v = -*v;
+    *out = v;
     return parser_expect(p, TOK_RPAREN, context, "\")\"");
 }
 

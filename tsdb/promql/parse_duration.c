@@ -24,32 +24,14 @@ static int duration_expr(struct parser *p, struct place at, int bind, struct exp
 
 static int literal(struct parser *p, struct expr **out)
 {
-    struct token t = p->tok;
-    struct expr *e;
-    struct errmsg why = {0};
-    double v = 0;
-    int64_t ms = 0;
-    int rc;
-    if (t.kind == TOK_DURATION)
-        rc = str_to_duration(token_text(p, t), &ms, &why);
-    else
-        rc = lex_number(token_text(p, t), &v);
-    if (t.kind == TOK_DURATION) v = (double)ms / 1000;
-    if (rc == E_PARSE) {
-        rc = parser_fail(p, rc, t.start, "%s", why.text[0] ? why.text : "bad number");
-        if (why.hint[0]) errmsg_hint(p->err, "%s", why.hint);
-        return rc;
-    }
-    if (rc < 0 || !(fabs(v) <= max_seconds))
-        return parser_fail(p, E_PARSE, t.start, "duration out of range");
-    parser_advance(p);
-    e = parser_node(p, EXPR_NUMBER, t.start);
-    if (!e) return parser_out_of_memory(p);
-    e->type = T_SCALAR;
-    e->is_duration = t.kind == TOK_DURATION;
-    e->number = v;
-    *out = e;
-    return 0;
+    uint32_t start = p->tok.start;
+    bool is_duration;
+    double v;
+    int rc = parser_number(p, &v, &is_duration);
+    if (rc < 0) return rc;
+    if (!(fabs(v) <= max_seconds)) return parser_fail(p, E_PARSE, start, "duration out of range");
+    *out = parser_literal(p, start, v, is_duration);
+    return *out ? 0 : parser_out_of_memory(p);
 }
 
 /* step(), range(), min_of(a, b), max_of(a, b) */
@@ -107,11 +89,6 @@ static int atom(struct parser *p, struct place at, struct expr **out)
     return parser_unexpected(p, at.context, expected);
 }
 
-static bool at_sign(const struct parser *p)
-{
-    return p->tok.kind == TOK_OP && (p->tok.op == OP_ADD || p->tok.op == OP_SUB);
-}
-
 /* Puts a sign before e. A literal takes it in; + leaves the rest alone, as upstream prints it. */
 static int sign(struct parser *p, struct token t, struct expr *e, struct expr **out)
 {
@@ -134,7 +111,7 @@ static int unary(struct parser *p, struct place at, struct expr **out)
 {
     struct token t = p->tok;
     struct expr *e;
-    if (!at_sign(p)) return atom(p, at, out);
+    if (!parser_at_sign(p)) return atom(p, at, out);
     parser_advance(p);
     int rc = duration_expr(p, at, BIND_PRODUCT + 1, &e);
     return rc < 0 ? rc : sign(p, t, e, out);
@@ -204,7 +181,7 @@ int parse_offset_duration(struct parser *p, struct duration *out)
     struct place at = {"offset"};
     struct token t = p->tok;
     struct expr *e;
-    bool has_sign = at_sign(p);
+    bool has_sign = parser_at_sign(p);
     if (has_sign) parser_advance(p);
     int rc = atom(p, at, &e);
     if (rc == 0 && has_sign) rc = sign(p, t, e, &e);

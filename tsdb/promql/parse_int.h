@@ -64,6 +64,13 @@ int parser_adopt(struct parser *p, struct expr *parent, const struct expr *child
 void *parser_push(struct parser *p, void *v, size_t count, size_t *cap, size_t size);
 
 int parse_expr(struct parser *p, int bind, struct expr **out) MUST_CHECK;
+/* Consumes a TOK_NUMBER or TOK_DURATION; durations are in seconds. */
+int parser_number(struct parser *p, double *out, bool *is_duration) MUST_CHECK;
+struct expr *parser_literal(struct parser *p, uint32_t start, double v, bool is_duration);
+static inline bool parser_at_sign(const struct parser *p)
+{
+    return p->tok.kind == TOK_OP && (p->tok.op == OP_ADD || p->tok.op == OP_SUB);
+}
 int parse_string_token(struct parser *p, struct str *out) MUST_CHECK;
 
 /* parse_selector.c */

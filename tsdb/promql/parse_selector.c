@@ -143,18 +143,18 @@ static int parse_offset(struct parser *p, struct expr *e)
     return 0;
 }
 
-/* [+-]NUMBER after @, as milliseconds */
+/* [+-]NUMBER after @, as milliseconds; a duration counts from the epoch */
 static int parse_at_number(struct parser *p, const struct expr *e, int64_t *ms)
 {
     static const double limit = 9223372036854775807.0;
     char text[STR_DOUBLE_MAX];
-    bool negative = token_is(p->tok, TOK_OP, OP_SUB);
+    bool negative = token_is(p->tok, TOK_OP, OP_SUB), is_duration;
     double v;
-    if (negative || token_is(p->tok, TOK_OP, OP_ADD)) parser_advance(p);
-    if (p->tok.kind != TOK_NUMBER) return parser_unexpected(p, "@", "timestamp");
-    if (lex_number(token_text(p, p->tok), &v) < 0)
-        return parser_fail(p, E_PARSE, p->tok.start, "error parsing number");
-    parser_advance(p);
+    if (parser_at_sign(p)) parser_advance(p);
+    if (p->tok.kind != TOK_NUMBER && p->tok.kind != TOK_DURATION)
+        return parser_unexpected(p, "@", "timestamp");
+    int rc = parser_number(p, &v, &is_duration);
+    if (rc < 0) return rc;
     if (negative) v = -v;
     str_from_double(v, text);
     if (!(fabs(v) * 1000 < limit))
