@@ -38,9 +38,17 @@ static bool nearly_equal(double a, double b, double tolerance)
     return diff / fmin(sum, DBL_MAX) < tolerance;
 }
 
+/* What had to be mended by more than rounding explains, of all histograms with one name. */
+struct forced {
+    struct str name;
+    double low, high, diff; /* lowest and highest bucket, largest step down */
+    size_t count;
+    int64_t first_ms, last_ms;
+};
+
 /* Counts must not fall with rising bounds. What rounding did is mended in silence; true when more
  * than that had to be mended. */
-static bool make_monotonic(struct bucket *b, size_t n)
+static bool make_monotonic(struct bucket *b, size_t n, struct forced *f)
 {
     bool forced = false;
     double before = b[0].count;
@@ -48,7 +56,12 @@ static bool make_monotonic(struct bucket *b, size_t n)
         if (b[i].count == before) continue;
         bool close = nearly_equal(before, b[i].count, 1e-12);
         if (close || b[i].count < before) {
-            forced |= !close;
+            if (!close) {
+                f->low = fmin(f->low, b[i].bound);
+                f->high = fmax(f->high, b[i].bound);
+                f->diff = fmax(f->diff, before - b[i].count);
+                forced = true;
+            }
             b[i].count = before;
         } else {
             before = b[i].count;
@@ -59,15 +72,18 @@ static bool make_monotonic(struct bucket *b, size_t n)
 
 /* --- the two statistics --- */
 
-static double bucket_quantile(double q, struct bucket *b, size_t n, bool *forced)
+static double bucket_quantile(double q, struct bucket *b, size_t n, struct forced *f, int64_t t_ms)
 {
-    *forced = false;
     if (isnan(q)) return nan_value();
-    if (q < 0) return -INFINITY;
-    if (q > 1) return INFINITY;
+    if (q < 0) return -(double)INFINITY;
+    if (q > 1) return (double)INFINITY;
     if (b[n - 1].bound != (double)INFINITY) return nan_value();
     n = coalesce(b, n);
-    *forced = make_monotonic(b, n);
+    if (make_monotonic(b, n, f)) {
+        if (f->count++ == 0) f->first_ms = t_ms;
+        f->first_ms = MIN(f->first_ms, t_ms);
+        f->last_ms = MAX(f->last_ms, t_ms);
+    }
     double observations = b[n - 1].count;
     if (n < 2 || observations == 0) return nan_value();
     double rank = q * observations;
@@ -129,6 +145,8 @@ struct histograms {
     struct rows rows;       /* v is a bucket's values; one per part */
     struct part *parts;
     size_t cap;
+    struct forced forced[16];
+    size_t forced_count;
 };
 
 static int parts_room(struct histograms *h, size_t n)
@@ -181,37 +199,59 @@ struct statistic {
     const double *q, *lower, *upper; /* a quantile, or a fraction */
 };
 
-static int note_forced(struct histograms *h, struct labels ls)
+/* Seconds, without a fraction. */
+static void time_text(int64_t t_ms, char out[40])
 {
-    struct str name = labels_metric(ls);
-    if (!h->ev->run->q->delayed_name_removal) name = STR("");
+    str_from_time(t_ms / 1000 * 1000, out);
+}
+
+static int note_forced(struct histograms *h, const struct forced *f)
+{
+    char low[STR_DOUBLE_MAX], high[STR_DOUBLE_MAX], first[40], last[40];
+    str_from_double_g(f->low, low);
+    str_from_double_g(f->high, high);
+    time_text(f->first_ms, first);
+    time_text(f->last_ms, last);
     return eval_note(h->ev, NOTE_INFO, h->arg,
                      "input to histogram_quantile needed to be fixed for monotonicity (see "
                      "https://prometheus.io/docs/prometheus/latest/querying/functions/"
-                     "#histogram_quantile)%s%.*s%s",
-                     name.len ? " for metric name \"" : "", (int)MIN(name.len, 200),
-                     name.p ? name.p : "", name.len ? "\"" : "");
+                     "#histogram_quantile)%s%.*s%s, from buckets %s to %s, with a max diff of "
+                     "%.2g, over %zu samples from %s to %s",
+                     f->name.len ? " for metric name \"" : "", (int)MIN(f->name.len, 200),
+                     f->name.p ? f->name.p : "", f->name.len ? "\"" : "", low, high, f->diff,
+                     f->count, first, last);
+}
+
+/* The record for histograms of that name: names are kept only when removed at the end. */
+static struct forced *forced_of(struct histograms *h, struct labels ls)
+{
+    struct str name = labels_metric(ls);
+    if (!h->ev->run->q->delayed_name_removal) name = (struct str){0};
+    for (size_t i = 0; i < h->forced_count; i++)
+        if (str_eq(h->forced[i].name, name)) return &h->forced[i];
+    if (h->forced_count == COUNT(h->forced)) return &h->forced[COUNT(h->forced) - 1];
+    struct forced *f = &h->forced[h->forced_count++];
+    *f = (struct forced){.name = name, .low = (double)INFINITY, .high = -(double)INFINITY};
+    return f;
 }
 
 static int histogram_row(struct histograms *h, const struct statistic *st, const struct part *parts,
                          size_t count, struct bucket *work, struct row *row)
 {
-    bool forced_any = false;
+    struct forced *f = forced_of(h, row->labels);
     for (size_t step = 0; step < h->ev->steps; step++) {
         size_t n = 0;
         for (size_t i = 0; i < count; i++) {
             double v = parts[i].v[step];
             if (!is_absent(v)) work[n++] = (struct bucket){parts[i].bound, v};
         }
-        bool forced = false;
         row->v[step] = n == 0  ? ABSENT
-                       : st->q ? bucket_quantile(st->q[step], work, n, &forced)
+                       : st->q ? bucket_quantile(st->q[step], work, n, f, eval_time(h->ev, step))
                                : bucket_fraction(st->lower[step], st->upper[step], work, n);
-        forced_any |= forced;
         int rc = eval_tick(h->ev->run, count);
         if (rc < 0) return rc;
     }
-    return forced_any ? note_forced(h, row->labels) : 0;
+    return 0;
 }
 
 static int histogram_rows(struct histograms *h, const struct statistic *st, struct sink *out)
@@ -243,6 +283,8 @@ static int statistic_of(struct eval *ev, const struct expr *arg, const struct st
     struct histograms h = {.sink.put = histograms_put, .ev = &inner.ev, .result = ev, .arg = arg};
     int rc = eval_rows(&inner.ev, arg, &h.sink);
     if (rc == 0) rc = histogram_rows(&h, st, out);
+    for (size_t i = 0; i < h.forced_count && rc == 0; i++)
+        if (h.forced[i].count) rc = note_forced(&h, &h.forced[i]);
     eval_inner_release(&inner);
     return rc;
 }
@@ -264,7 +306,7 @@ int fn_histogram_quantile(struct eval *ev, const struct expr *call, struct sink 
 
 int fn_histogram_fraction(struct eval *ev, const struct expr *call, struct sink *out)
 {
-    double *lower, *upper;
+    double *lower, *upper = NULL;
     int rc = eval_scalar_new(ev, call->call.args[0], &lower);
     if (rc == 0) rc = eval_scalar_new(ev, call->call.args[1], &upper);
     struct statistic st = {.lower = lower, .upper = upper};

@@ -45,7 +45,9 @@ static int replacer_put(struct sink *s, struct row *row)
 {
     struct replacer *r = (struct replacer *)s;
     buf_reset(&r->value);
-    int rc = regex_expand(r->re, labels_get(row->labels, r->src), r->replacement, &r->value);
+    struct str source = labels_get(row->labels, r->src);
+    if (!source.p) source = STR("");
+    int rc = regex_expand(r->re, source, r->replacement, &r->value);
     if (rc < 0)
         return eval_fail(r->ev, "the regular expression of label_replace() failed: %s",
                          err_text(rc));

@@ -86,8 +86,8 @@ double fn_idelta(struct range_call *c, const struct window *w)
 
 double fn_irate(struct range_call *c, const struct window *w)
 {
+    UNUSED(c);
     if (w->count < 2) return ABSENT;
-    note_non_counter(c);
     double last = w->v[w->count - 1], before = w->v[w->count - 2];
     double seconds = (double)(w->t[w->count - 1] - w->t[w->count - 2]) / 1000;
     return (last < before ? last : last - before) / seconds;
