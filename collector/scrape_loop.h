@@ -42,7 +42,8 @@ struct scrape_stats {
 };
 void scrape_loop_stats(struct scrape_loop *l, struct scrape_stats *out);
 
-/* Ends outstanding scrapes, writes staleness markers for every target, stops the thread. */
+/* Ends outstanding scrapes and stops the thread. Series are not marked stale: a daemon that starts
+ * again at once must not resolve what was firing. */
 void scrape_loop_free(struct scrape_loop *l);
 
 #endif

@@ -30,11 +30,11 @@ static void families_have_one_header(void **state)
     exposition_sample(&x, "a_total", "Counts.", METRIC_COUNTER, LABELS(L("x", "1"), L("y", "2")),
                       1);
     exposition_sample(&x, "a_total", "Counts.", METRIC_COUNTER, LABELS(L("x", "2")), 2.5);
-    exposition_sample(&x, "b", "", METRIC_UNKNOWN, NO_LABELS, INFINITY);
+    exposition_sample(&x, "b", "", METRIC_UNKNOWN, NO_LABELS, (double)INFINITY);
     exposition_sample(&x, "h_bucket", "Hist.", METRIC_HISTOGRAM, LABELS(L("le", "+Inf")), 3);
     exposition_sample(&x, "h_sum", "Hist.", METRIC_HISTOGRAM, NO_LABELS, 4);
     exposition_sample(&x, "h_count", "Hist.", METRIC_HISTOGRAM, NO_LABELS, 3);
-    exposition_sample(&x, "s", "", METRIC_SUMMARY, LABELS(L("quantile", "0.5")), NAN);
+    exposition_sample(&x, "s", "", METRIC_SUMMARY, LABELS(L("quantile", "0.5")), (double)NAN);
     exposition_sample(&x, "s_count", "", METRIC_SUMMARY, NO_LABELS, 0);
     assert_int_equal(out.err, 0);
     assert_string_equal(out.p, "# HELP a_total Counts.\n# TYPE a_total counter\n"
