@@ -10,6 +10,7 @@
 #include "core/hash.h"
 #include "core/mem.h"
 #include "tsdb/bytes.h"
+#include "tsdb/kvcheck.h"
 #include "tsdb/partition_int.h"
 
 static const char *const db_names[DB_COUNT] = {
@@ -277,6 +278,16 @@ static int load(struct partition *p, struct errmsg *err)
     return rc;
 }
 
+/* LMDB believes what it maps, so the trees are looked at first. A file that is not there, or empty
+ * (killed while it was made), is for `create` to fill. */
+static int check_pages(struct partition *p, bool create, struct errmsg *err)
+{
+    struct io_stat st = {0};
+    int rc = p->env->io->stat(p->env, p->path, &st);
+    if (create && (rc == -ENOENT || (rc == 0 && st.size_bytes == 0))) return 0;
+    return kvcheck_file(p->env, p->path, 0, err);
+}
+
 static int open_kv(struct partition *p, bool create, size_t map_bytes, struct errmsg *err)
 {
     struct kv_options o = {
@@ -286,7 +297,8 @@ static int open_kv(struct partition *p, bool create, size_t map_bytes, struct er
         .map_bytes = map_bytes,
         .create = create,
     };
-    int rc = kv_open(&p->kv, &o, err);
+    int rc = check_pages(p, create, err);
+    if (rc == 0) rc = kv_open(&p->kv, &o, err);
     if (rc < 0) return rc;
     bool missing;
     struct errmsg why = {0};

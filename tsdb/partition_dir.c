@@ -1,6 +1,6 @@
 /* partition_dir.c -- in memory: which groups a partition has, and which ids it knows.
  *
- * 28 bytes a group of about 16 KiB. Groups lie in the order they were written: by cycle, inside a
+ * 29 bytes a group of about 16 KiB. Groups lie in the order they were written: by cycle, inside a
  * cycle by id, so a turn (the groups of one append) is skipped by its ranges or searched in halves.
  *
  * SPDX-License-Identifier: Apache-2.0 */
@@ -60,6 +60,10 @@ int group_dir_reserve(struct group_dir *d, size_t groups)
     int rc = mem_grow(&array, &d->cap, d->count + groups, GROUPS_MAX, sizeof *d->groups);
     d->groups = array;
     if (rc < 0) return rc;
+    array = d->status;
+    rc = mem_grow(&array, &d->status_cap, d->count + groups, GROUPS_MAX, sizeof *d->status);
+    d->status = array;
+    if (rc < 0) return rc;
     array = d->turns;
     rc = mem_grow(&array, &d->turn_cap, d->turn_count + 1, GROUPS_MAX, sizeof *d->turns);
     d->turns = array;
@@ -81,12 +85,14 @@ void group_dir_add(struct group_dir *d, const struct group_info *g, uint64_t txn
     t->max_id = MAX(t->max_id, g->last_id);
     t->min_ms = MIN(t->min_ms, g->min_ms);
     t->max_ms = MAX(t->max_ms, g->max_ms);
+    atomic_store_explicit(&d->status[d->count], GROUP_UNCHECKED, memory_order_relaxed);
     d->groups[d->count++] = *g;
 }
 
 void group_dir_release(struct group_dir *d)
 {
     mem_free(d->groups);
+    mem_free(d->status);
     mem_free(d->turns);
     *d = (struct group_dir){0};
 }
@@ -117,7 +123,11 @@ static size_t search_turn(const struct group_dir *d, struct dir_search *s, struc
             s->group = i; /* never 0: something was found before it */
             return n;
         }
-        out[n++] = (struct dir_match){i, *g};
+        out[n++] = (struct dir_match){
+            .index = i,
+            .status = atomic_load_explicit(&d->status[i], memory_order_relaxed),
+            .info = *g,
+        };
     }
     s->group = 0;
     s->turn++;

@@ -35,9 +35,13 @@ struct dir_turn {
     uint64_t txn_id; /* of the commit; 0: was there at open */
 };
 
+/* What reading found out about a group; kept until the file is closed. */
+enum group_status { GROUP_UNCHECKED, GROUP_GOOD, GROUP_DAMAGED };
+
 struct group_dir {
     struct group_info *groups;
-    size_t count, cap;
+    _Atomic uint8_t *status; /* of each group; readers may set it under a read lock */
+    size_t count, cap, status_cap;
     struct dir_turn *turns;
     size_t turn_count, turn_cap;
 };
@@ -56,6 +60,7 @@ struct dir_search {
 };
 struct dir_match {
     size_t index;
+    enum group_status status;
     struct group_info info;
 };
 /* Up to max matches; fewer when the walk is over. */

@@ -13,14 +13,11 @@
 
 enum { SEARCH_BATCH = 32, NO_VECTOR = -1 };
 
-enum group_status { STATUS_UNKNOWN, STATUS_GOOD, STATUS_DAMAGED };
-
 struct partition_reader {
     struct partition *p;
     struct kv_txn *txn;
-    size_t turn_limit, group_limit; /* of the directory, when the reader began */
-    uint8_t *status;                /* of each group up to the limit */
-    struct group_view view;         /* group `group` */
+    size_t turn_limit;      /* of the directory, when the reader began */
+    struct group_view view; /* of group `group` */
     size_t group;
     int vector; /* of that group, decoded into t; NO_VECTOR */
     size_t t_count;
@@ -35,7 +32,6 @@ int partition_reader_new(struct partition *p, struct partition_reader **out)
     if (!r) return -ENOMEM;
     r->p = p;
     r->txn = NULL;
-    r->status = NULL;
     r->group = SIZE_MAX;
     r->vector = NO_VECTOR;
     /* First the transaction, then the directory: turns the transaction cannot see are told by
@@ -43,12 +39,7 @@ int partition_reader_new(struct partition *p, struct partition_reader **out)
     int rc = kv_begin(p->kv, false, &r->txn);
     pthread_rwlock_rdlock(&p->lock);
     r->turn_limit = p->dir.turn_count;
-    r->group_limit = p->dir.count;
     pthread_rwlock_unlock(&p->lock);
-    if (rc == 0) {
-        r->status = mem_zalloc(r->group_limit + 1);
-        if (!r->status) rc = -ENOMEM;
-    }
     if (rc < 0) {
         partition_reader_free(r);
         return rc;
@@ -61,8 +52,14 @@ void partition_reader_free(struct partition_reader *r)
 {
     if (!r) return;
     kv_abort(r->txn);
-    mem_free(r->status);
     mem_free(r);
+}
+
+static void mark_group(struct partition *p, size_t index, enum group_status status)
+{
+    pthread_rwlock_rdlock(&p->lock); /* the array may move, its elements are atomic */
+    atomic_store_explicit(&p->dir.status[index], (uint8_t)status, memory_order_relaxed);
+    pthread_rwlock_unlock(&p->lock);
 }
 
 /* Points r->view at a group: 0, or E_CORRUPT. */
@@ -73,15 +70,15 @@ static int visit_group(struct partition_reader *r, const struct dir_match *m)
     struct kv_slice value;
     r->group = SIZE_MAX;
     r->vector = NO_VECTOR;
-    if (r->status[m->index] == STATUS_DAMAGED) return E_CORRUPT;
+    if (m->status == GROUP_DAMAGED) return E_CORRUPT;
     group_key_put(&m->info, key);
     int rc = kv_get(r->txn, DB_GROUPS, (struct kv_slice){key, sizeof key}, &value);
     if (rc == E_NOT_FOUND) return E_CORRUPT;
     if (rc < 0) return rc;
-    rc = group_view_open(&r->view, value.p, value.len, r->status[m->index] == STATUS_UNKNOWN);
+    rc = group_view_open(&r->view, value.p, value.len, m->status == GROUP_UNCHECKED);
     if (rc < 0) return rc;
     if (!group_info_eq(&r->view.info, &m->info) || r->view.day_ms != r->p->day_ms) return E_CORRUPT;
-    r->status[m->index] = STATUS_GOOD;
+    if (m->status == GROUP_UNCHECKED) mark_group(r->p, m->index, GROUP_GOOD);
     r->group = m->index;
     return 0;
 }
@@ -172,8 +169,8 @@ int partition_read(struct partition_reader *r, uint32_t id, int64_t start_ms, in
             if (rc != E_CORRUPT) return rc;
             out->count = before; /* nothing of a group that is damaged */
             if (damaged) ++*damaged;
-            if (r->status[found[i].index] == STATUS_DAMAGED) continue;
-            r->status[found[i].index] = STATUS_DAMAGED;
+            if (found[i].status == GROUP_DAMAGED) continue;
+            mark_group(r->p, found[i].index, GROUP_DAMAGED);
             r->group = SIZE_MAX;
             partition_complain(r->p, "group", found[i].info.first_id, found[i].info.last_id);
         }
