@@ -297,19 +297,21 @@ static void answer_route(struct app *a, const struct route *route, struct reques
     buf_release(&decoded);
 }
 
-/* InfluxDB's clients read {"error": ...} on its routes. */
+/* InfluxDB's clients read {"error": ...} on its routes, of version 2 {"code": ..., "message": ...}.
+ */
 static void influx_shape(struct request *r, struct response *p)
 {
-    if (p->status < 400 || !p->body.p || strncmp(p->body.p, "{\"status\":\"error\"", 17) != 0)
-        return;
-    const char *at = strstr(p->body.p, "\"error\":\"");
-    const char *tail = at ? arena_strndup(r->arena, at, strlen(at)) : NULL;
-    if (!tail) return;
+    static const char key[] = "\"error\":";
+    const char *at = p->status >= 400 && p->body.p ? strstr(p->body.p, key) : NULL;
+    if (!at) return;
+    const char *text = arena_strndup(r->arena, at + sizeof key - 1, strlen(at + sizeof key - 1));
+    if (!text) return;
     buf_reset(&p->body);
-    buf_addf(&p->body, str_eq(r->path, STR("/api/v2/write")) ? "{\"code\":\"%s\",%s" : "{%s%s",
-             str_eq(r->path, STR("/api/v2/write")) ? (p->status == 503 ? "unavailable" : "invalid")
-                                                   : "",
-             tail);
+    if (str_eq(r->path, STR("/api/v2/write")))
+        buf_addf(&p->body, "{\"code\":\"%s\",\"message\":%s",
+                 p->status == 503 ? "unavailable" : "invalid", text);
+    else
+        buf_addf(&p->body, "{\"error\":%s", text);
 }
 
 void route_answer(void *app, struct request *r, struct response *p)
