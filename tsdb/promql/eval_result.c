@@ -140,9 +140,9 @@ static int result_matrix(struct eval *ev, const struct expr *e, struct promql_re
 {
     struct matrix_sink m = {.sink.put = matrix_put, .ev = ev, .out = out};
     int rc = eval_range(ev, e, "", &m.w, &m.sink);
-    if (rc < 0) return rc;
-    qsort(out->series, out->series_count, sizeof out->series[0], compare_series);
-    return 0;
+    if (rc == 0 && out->series_count)
+        qsort(out->series, out->series_count, sizeof out->series[0], compare_series);
+    return rc;
 }
 
 static int eval_result(struct eval *ev, const struct expr *e, struct promql_result *out)

@@ -260,10 +260,7 @@ static int subquery_run(struct eval *outer, struct eval *inner, const struct exp
         sub.v = eval_values(inner);
     }
     if (!sub.t || !sub.v) return eval_nomem(inner);
-    if (e->subquery.expr->type != T_SCALAR) return eval_rows(inner, e->subquery.expr, &sub.sink);
-    struct row row = {.v = NULL};
-    int rc = eval_scalar_new(inner, e->subquery.expr, &row.v);
-    return rc < 0 ? rc : subquery_put(&sub.sink, &row);
+    return eval_rows(inner, e->subquery.expr, &sub.sink);
 }
 
 static int range_subquery(struct eval *ev, const struct expr *e, struct windows *w,

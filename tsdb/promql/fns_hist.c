@@ -260,7 +260,7 @@ static int histogram_rows(struct histograms *h, const struct statistic *st, stru
     struct bucket *work = arena_alloc(h->ev->arena, (parts + 1) * sizeof *work);
     struct row row = {.v = eval_values(h->ev)};
     if (!work || !row.v) return eval_nomem(h->ev);
-    qsort(h->parts, parts, sizeof h->parts[0], compare_parts);
+    if (parts > 0) qsort(h->parts, parts, sizeof h->parts[0], compare_parts);
     for (size_t i = 0; i < parts;) {
         size_t from = i, hist = h->parts[i].hist;
         while (i < parts && h->parts[i].hist == hist)
