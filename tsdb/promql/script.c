@@ -236,29 +236,37 @@ static int read_case(struct script *s, struct script_case *c, struct errmsg *err
 
 /* --- running a case --- */
 
-static int evaluate(struct script *s, const struct script_case *c, int64_t start_ms, int64_t end_ms,
-                    int64_t step_ms, struct promql_result *out, struct errmsg *err)
+/* Times of one evaluation. */
+struct when {
+    int64_t start_ms, end_ms, step_ms;
+    const int64_t *pin_ms; /* every selector is pinned to this time, or NULL */
+};
+
+/* 1 when the expression cannot be pinned. */
+static int evaluate(struct script *s, const struct script_case *c, struct when when,
+                    struct promql_result *out, struct errmsg *err)
 {
     struct expr *e;
     *out = (struct promql_result){0};
+    *err = (struct errmsg){0};
     int rc = promql_parse(c->expr, PROMQL_ALL, &s->arena, &e, err);
     if (rc < 0) return rc;
     struct promql_query q = {
         .querier = memstore_querier(s->store),
-        .start_ms = start_ms,
-        .end_ms = end_ms,
-        .step_ms = step_ms,
+        .start_ms = when.start_ms,
+        .end_ms = when.end_ms,
+        .step_ms = when.step_ms,
         .arena = &s->arena,
         .text = c->expr,
         .delayed_name_removal = true,
     };
-    rc = promql_eval(e, &q, out, err);
+    rc = when.pin_ms && !script_pin(e, *when.pin_ms) ? 1 : promql_eval(e, &q, out, err);
     promql_expr_release(e);
     return rc;
 }
 
-/* Whether an instant case gives the same in the middle of a range. */
-static bool also_as_range(const struct script_case *c)
+/* Whether an instant case gives the same in the middle of a range, and pinned. */
+static bool also_elsewhere(const struct script_case *c)
 {
     static const char *const of_the_query[] = {"start()", "end()", "range()", "step()"};
     if (c->range || c->ordered || c->has_string || c->has_range_vector) return false;
@@ -269,22 +277,49 @@ static bool also_as_range(const struct script_case *c)
     return true;
 }
 
+static int check_as_range(struct script *s, const struct script_case *c)
+{
+    struct promql_result result;
+    struct errmsg err;
+    struct when when = {c->start_ms - MINUTE_MS, c->start_ms + MINUTE_MS, MINUTE_MS, NULL};
+    int rc = evaluate(s, c, when, &result, &err);
+    buf_addstr(&s->why, "as a range query: ");
+    if (rc >= 0) return script_check_at(c, c->start_ms, &result, &s->why);
+    buf_addf(&s->why, "expected a result, got %s", err.text);
+    return 1;
+}
+
+/* With all selectors pinned to the case's time the result is the same at any other. */
+static int check_pinned(struct script *s, const struct script_case *c)
+{
+    const int64_t times[] = {0, c->start_ms / 5, c->start_ms, 10 * c->start_ms};
+    for (size_t i = 0; i < COUNT(times); i++) {
+        struct promql_result result;
+        struct errmsg err;
+        struct when when = {times[i], times[i], 0, &c->start_ms};
+        struct arena_mark mark = arena_mark(&s->arena);
+        int rc = evaluate(s, c, when, &result, &err);
+        if (rc > 0) return 0;
+        buf_reset(&s->why);
+        buf_addf(&s->why, "with @ at %lld ms: ", (long long)times[i]);
+        if (rc < 0) buf_addf(&s->why, "expected a result, got %s", err.text);
+        if (rc < 0 || script_check_at(c, times[i], &result, &s->why)) return 1;
+        arena_rewind(&s->arena, mark);
+    }
+    return 0;
+}
+
 /* 0 as expected, 1 not, with s->why filled. */
 static int check_case(struct script *s, const struct script_case *c)
 {
     struct promql_result result;
-    struct errmsg err = {0};
-    int rc = evaluate(s, c, c->start_ms, c->end_ms, c->step_ms, &result, &err);
+    struct errmsg err;
+    struct when when = {c->start_ms, c->end_ms, c->step_ms, NULL};
+    int rc = evaluate(s, c, when, &result, &err);
     int bad = script_check(c, rc, &err, &result, &s->why);
-    if (bad || !also_as_range(c)) return bad;
-    err = (struct errmsg){0};
-    rc = evaluate(s, c, c->start_ms - MINUTE_MS, c->start_ms + MINUTE_MS, MINUTE_MS, &result, &err);
-    buf_addstr(&s->why, "as a range query: ");
-    if (rc < 0) {
-        buf_addf(&s->why, "expected a result, got %s", err.text);
-        return 1;
-    }
-    return script_check_at(c, c->start_ms, &result, &s->why);
+    if (bad || !also_elsewhere(c)) return bad;
+    bad = check_as_range(s, c);
+    return bad ? bad : check_pinned(s, c);
 }
 
 static int run_eval(struct script *s, struct str args, const char *what)

@@ -237,6 +237,9 @@ static const double *value_at(const struct promql_series_result *s, int64_t t_ms
 int script_check_at(const struct script_case *c, int64_t t_ms, const struct promql_result *r,
                     struct buf *why)
 {
+    if (r->type == T_SCALAR)
+        return c->has_scalar ? check_scalar(c->scalar, r->scalar, why)
+                             : differ(why, "no scalar", "a scalar");
     if (c->has_scalar) {
         const double *v = value_at(find(r, (struct labels){0}), t_ms);
         return v ? check_scalar(c->scalar, *v, why) : differ(why, "a scalar", "nothing");

@@ -34,8 +34,13 @@ struct script_case {
  * says "expected ..., got ...". */
 int script_check(const struct script_case *c, int rc, const struct errmsg *err,
                  const struct promql_result *result, struct buf *why);
-/* The same for the middle of an instant case evaluated as a range query: values only. */
+/* The values of an instant case, wherever and however else it was evaluated, as they are at t_ms.
+ */
 int script_check_at(const struct script_case *c, int64_t t_ms, const struct promql_result *result,
                     struct buf *why);
+
+/* Adds @ t_ms to every selector and subquery without one. False when the expression depends on the
+ * evaluation time in other ways; it is then half changed and of no use. */
+bool script_pin(struct expr *e, int64_t t_ms);
 
 #endif
