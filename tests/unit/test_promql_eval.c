@@ -186,6 +186,13 @@ static void nameless_series_merge_when_they_never_meet(void **state)
     assert_result(w, "abs({__name__=~\"early|late\"})", "{} 1@0 2@240");
 }
 
+/* What a filter took away entirely is no series and clashes with none. */
+static void filtered_series_do_not_clash(void **state)
+{
+    struct world *w = *state;
+    assert_result(w, "-({__name__=~\"(in|out)_total\"} > 200)", "{job=\"a\"} -240@240");
+}
+
 /* --- annotations --- */
 
 static void annotations_carry_line_and_column(void **state)
@@ -265,6 +272,26 @@ static void cancellation_and_deadline_stop_the_work(void **state)
     assert_int_equal(run(w, work), 0);
 }
 
+/* Work that multiplies in nested subqueries ends at the deadline, not some time after it. */
+static void bombs_end_at_the_deadline(void **state)
+{
+    static const char *const bombs[] = {
+        "max_over_time(max_over_time(max_over_time(vector(time())[1d:1s])[1d:1s])[1d:1s])",
+        "quantile_over_time(0.5, sum_over_time(vector(1)[30m:1ms])[30m:1ms])",
+        "last_over_time(count_values(\"v\", vector(time()))[2h:1ms])",
+        "count_over_time(stddev_over_time(vector(time())[1h:10ms])[10h:10ms])",
+    };
+    struct world *w = *state;
+    for (size_t i = 0; i < COUNT(bombs); i++) {
+        struct env *env = env_system();
+        int64_t start = env_mono_ns(env);
+        w->q.budget = (struct query_budget){.deadline_mono_ns = start + 50000000};
+        int rc = run(w, bombs[i]);
+        if (rc != E_TIMEOUT && rc != E_LIMIT) fail_msg("%s: %d %s", bombs[i], rc, w->err.text);
+        assert_true(env_mono_ns(env) - start < INT64_C(2000000000));
+    }
+}
+
 /* Whatever allocation fails, the query ends with an error and leaks nothing. */
 static void every_allocation_may_fail(void **state)
 {
@@ -316,12 +343,14 @@ int main(void)
         CASE(samples_read_are_counted),
         CASE(names_go_at_once_unless_removal_is_delayed),
         CASE(nameless_series_merge_when_they_never_meet),
+        CASE(filtered_series_do_not_clash),
         CASE(annotations_carry_line_and_column),
         CASE(bodies_that_are_missing_say_so),
         CASE(errors_name_the_cause),
         CASE(budgets_end_a_query),
         CASE(memory_has_a_ceiling),
         CASE(cancellation_and_deadline_stop_the_work),
+        CASE(bombs_end_at_the_deadline),
         CASE(every_allocation_may_fail),
         CASE(extreme_times_are_survived),
     };

@@ -206,5 +206,6 @@ int promql_eval(const struct expr *e, struct promql_query *q, struct promql_resu
     out->annotations = run.notes;
     out->annotation_count = run.note_count;
     out->samples = q->budget.used_samples;
+    if (rc < 0 && err && !err->text[0]) errmsg_set(err, rc, "%s", err_text(rc));
     return rc;
 }
