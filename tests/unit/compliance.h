@@ -96,9 +96,9 @@ static inline struct str string_of(const json_t *v)
 /* A number, or "NaN", "+Inf", "-Inf". */
 static inline double double_of(const json_t *v)
 {
-    double d = NAN;
+    double d = (double)NAN;
     if (json_is_number(v)) return json_number_value(v);
-    if (json_is_string(v) && str_to_double(string_of(v), &d) < 0) d = NAN;
+    if (json_is_string(v) && str_to_double(string_of(v), &d) < 0) d = (double)NAN;
     return d;
 }
 

@@ -133,8 +133,8 @@ static void numbers_have_their_value(void **state)
         {"0x1F",    31      },
         {"0X_ff",   255     },
         {"0_17",    15      },
-        {"Inf",     INFINITY},
-        {"1e999",   INFINITY},
+        {"Inf",     HUGE_VAL},
+        {"1e999",   HUGE_VAL},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         double v = -1;

@@ -115,6 +115,12 @@ static bool is_hex(int c)
     return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
 }
 
+static int digit_value(int c)
+{
+    if (is_digit(c)) return c - '0';
+    return is_hex(c) ? (c | 0x20) - 'a' + 10 : 99;
+}
+
 /* The byte at pos + ahead, or -1 past the end. */
 static int peek(const struct lexer *lx, uint32_t ahead)
 {
@@ -236,31 +242,41 @@ static struct token lex_number_or_duration(struct lexer *lx)
     return t;
 }
 
+/* Whole numbers of base 8 or 16; upstream takes up to 63 bits. */
+static int whole_number(struct str digits, unsigned shift, double *out)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < digits.len; i++) {
+        if (n > (uint64_t)INT64_MAX >> shift) return E_PARSE;
+        n = (n << shift) + (unsigned)digit_value(digits.p[i]);
+    }
+    *out = (double)n;
+    return 0;
+}
+
+static bool all_octal(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (s.p[i] < '0' || s.p[i] > '7') return false;
+    return true;
+}
+
 int lex_number(struct str raw, double *out)
 {
     char text[256];
     size_t len = 0;
-    bool octal = raw.len > 1 && raw.p[0] == '0';
     for (size_t i = 0; i < raw.len; i++) {
         if (raw.p[i] == '_') continue;
         if (len == sizeof text) return E_PARSE;
-        octal = octal && raw.p[i] >= '0' && raw.p[i] <= '7';
         text[len++] = raw.p[i];
     }
-    bool hex = len > 2 && text[0] == '0' && (text[1] == 'x' || text[1] == 'X');
-    if (!hex && !octal) {
-        int rc = str_to_double((struct str){text, len}, out);
-        return rc == -ERANGE ? 0 : rc;
-    }
-    uint64_t n = 0;
-    for (size_t i = hex ? 2 : 1; i < len; i++) {
-        int c = text[i] | 0x20;
-        unsigned digit = (unsigned)(is_digit(text[i]) ? text[i] - '0' : c - 'a' + 10);
-        if (n > (uint64_t)INT64_MAX >> (hex ? 4 : 3)) return E_PARSE;
-        n = (n << (hex ? 4 : 3)) + digit;
-    }
-    *out = (double)n;
-    return 0;
+    struct str s = {text, len};
+    bool prefixed = len > 1 && text[0] == '0';
+    if (prefixed && (text[1] | 0x20) == 'x')
+        return whole_number((struct str){text + 2, len - 2}, 4, out);
+    if (prefixed && all_octal(s)) return whole_number(s, 3, out);
+    int rc = str_to_double(s, out);
+    return rc == -ERANGE ? 0 : rc;
 }
 
 /* --- strings --- */
@@ -290,55 +306,50 @@ static int escape_digits(int c, unsigned *base)
     return c >= '0' && c <= '7' ? 3 : 0;
 }
 
-static int digit_value(int c)
+static struct token bad_escape(struct lexer *lx, uint32_t start, const char *before, int c,
+                               const char *after)
 {
-    if (is_digit(c)) return c - '0';
-    return is_hex(c) ? (c | 0x20) - 'a' + 10 : 99;
+    char text[80];
+    if (c < 0) return fail(lx, start, "escape sequence not terminated");
+    snprintf(text, sizeof text, "%s U+%04X '%c'%s", before, (unsigned)c, c < 0x80 ? c : '?', after);
+    return fail(lx, start, text);
+}
+
+static bool is_simple_escape(int c, int quote)
+{
+    for (size_t i = 0; i < COUNT(escapes); i++)
+        if (c == escapes[i].letter) return true;
+    return c == quote;
 }
 
 /* Checks the escape at pos (just past the backslash) and skips it. True, or false with *bad set. */
 static bool scan_escape(struct lexer *lx, uint32_t start, int quote, struct token *bad)
 {
     int c = peek(lx, 0);
-    if (c < 0) {
-        *bad = fail(lx, start, "escape sequence not terminated");
-        return false;
-    }
-    bool known = c == quote;
-    for (size_t i = 0; i < COUNT(escapes); i++)
-        known |= c == escapes[i].letter;
-    if (known) {
+    unsigned base;
+    int digits = escape_digits(c, &base);
+    uint64_t value = 0;
+    if (digits == 0 && is_simple_escape(c, quote)) {
         lx->pos++;
         return true;
     }
-    unsigned base;
-    int digits = escape_digits(c, &base);
-    char text[80];
     if (digits == 0) {
-        snprintf(text, sizeof text, "unknown escape sequence U+%04X '%c'", (unsigned)c,
-                 c < 0x80 ? c : '?');
-        *bad = fail(lx, start, text);
+        *bad = bad_escape(lx, start, "unknown escape sequence", c, "");
         return false;
     }
     if (base == 16) lx->pos++;
-    uint64_t value = 0;
     for (int i = 0; i < digits; i++, lx->pos++) {
         c = peek(lx, 0);
-        if (c >= 0 && digit_value(c) < (int)base) {
-            value = value * base + (unsigned)digit_value(c);
-            continue;
+        if (c < 0 || digit_value(c) >= (int)base) {
+            *bad = bad_escape(lx, start, "illegal character", c, " in escape sequence");
+            return false;
         }
-        snprintf(text, sizeof text, "illegal character U+%04X '%c' in escape sequence", (unsigned)c,
-                 c < 0x80 ? c : '?');
-        *bad = fail(lx, start, c < 0 ? "escape sequence not terminated" : text);
-        return false;
+        value = value * base + (unsigned)digit_value(c);
     }
-    bool is_byte = digits < 4;
-    if (is_byte ? value > 0xff : value > 0x10ffff || (value >= 0xd800 && value < 0xe000)) {
-        *bad = fail(lx, start, "escape sequence is an invalid Unicode code point");
-        return false;
-    }
-    return true;
+    bool is_byte = digits < 4, surrogate = value >= 0xd800 && value < 0xe000;
+    if (!surrogate && value <= (is_byte ? 0xffu : 0x10ffffu)) return true;
+    *bad = fail(lx, start, "escape sequence is an invalid Unicode code point");
+    return false;
 }
 
 static struct token lex_string(struct lexer *lx)

@@ -50,37 +50,29 @@ static void set_position(struct errmsg *err, struct str text, size_t offset)
     }
 }
 
-int parser_fail(struct parser *p, int rc, uint32_t start, const char *fmt, ...)
+void parser_report(struct parser *p, uint32_t start, const char *fmt, ...)
 {
-    if (!p->err) return rc;
+    if (!p->err) return;
     va_list ap;
     va_start(ap, fmt);
     *p->err = (struct errmsg){0};
     vsnprintf(p->err->text, sizeof p->err->text, fmt, ap);
     va_end(ap);
     set_position(p->err, p->lx.input, start);
-    return rc;
 }
 
-int parser_unexpected(struct parser *p, const char *context, const char *expected)
+void parser_report_unexpected(struct parser *p, const char *context, const char *expected)
 {
-    if (p->tok.kind == TOK_ERROR) {
-        int rc = parser_fail(p, E_PARSE, p->tok.start, "%s", p->lx.error.text);
-        if (p->lx.error.hint[0]) errmsg_hint(p->err, "%s", p->lx.error.hint);
-        return rc;
-    }
     char shown[128];
+    if (p->tok.kind == TOK_ERROR) {
+        parser_report(p, p->tok.start, "%s", p->lx.error.text);
+        if (p->lx.error.hint[0]) errmsg_hint(p->err, "%s", p->lx.error.hint);
+        return;
+    }
     token_describe(&p->lx, p->tok, shown, sizeof shown);
-    int rc = parser_fail(p, E_PARSE, p->tok.start, "unexpected %s%s%s%s%s", shown,
-                         *context ? " in " : "", context, *expected ? ", expected " : "", expected);
+    parser_report(p, p->tok.start, "unexpected %s%s%s%s%s", shown, *context ? " in " : "", context,
+                  *expected ? ", expected " : "", expected);
     if (p->tok.kind == TOK_EQL) errmsg_hint(p->err, "did you mean \"==\"?");
-    return rc;
-}
-
-int parser_out_of_memory(struct parser *p)
-{
-    int rc = p->arena->err ? p->arena->err : E_LIMIT;
-    return errmsg_set(p->err, rc, "query needs too much memory");
 }
 
 int parser_expect(struct parser *p, enum token_kind kind, const char *context, const char *expected)
@@ -334,7 +326,7 @@ static int parse_aggregate(struct parser *p, struct token name, struct expr **ou
 {
     enum aggr_op op = (enum aggr_op)name.op;
     const struct aggr_row *row = aggr_row(op);
-    struct args args;
+    struct args args = {NULL, 0};
     if (row->experimental && !(p->features & PROMQL_EXPERIMENTAL_FUNCTIONS))
         return experimental(p, name.start, "aggregation", row->text);
     struct expr *e = parser_node(p, EXPR_AGGREGATE, name.start);
@@ -535,8 +527,9 @@ int parse_expr(struct parser *p, int bind, struct expr **out)
     while (rc == 0 && p->tok.kind == TOK_OP && op_row((enum binary_op)p->tok.op)->bind >= bind)
         rc = parse_binary(p, e, &e);
     p->depth--;
-    if (rc == 0) *out = e;
-    return rc;
+    if (rc < 0) return rc;
+    *out = e;
+    return 0;
 }
 
 /* --- the door --- */

@@ -149,8 +149,9 @@ static int duration_expr(struct parser *p, struct place at, int bind, struct exp
            op_row((enum binary_op)p->tok.op)->bind >= bind)
         rc = binary(p, at, e, &e);
     p->depth--;
-    if (rc == 0) *out = e;
-    return rc;
+    if (rc < 0) return rc;
+    *out = e;
+    return 0;
 }
 
 static int finish(struct parser *p, struct expr *e, struct duration *out)

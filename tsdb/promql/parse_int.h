@@ -44,12 +44,24 @@ static inline struct str token_text(const struct parser *p, struct token t)
     return (struct str){p->lx.input.p + t.start, t.end - t.start};
 }
 
-/* Fills err with a position and returns rc. */
-int parser_fail(struct parser *p, int rc, uint32_t start, const char *fmt, ...)
-    PRINTF_LIKE(4, 5) MUST_CHECK;
+/* Fills err, with the position of a byte offset. */
+void parser_report(struct parser *p, uint32_t start, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Reports, and is the code rc: a macro, so that static analysis sees that it is not 0. */
+#define parser_fail(p, rc, start, ...) (parser_report((p), (start), __VA_ARGS__), (rc))
 /* "unexpected TOKEN[ in CONTEXT][, expected WHAT]" about the next token; "" leaves a part out. */
-int parser_unexpected(struct parser *p, const char *context, const char *expected) MUST_CHECK;
-int parser_out_of_memory(struct parser *p) MUST_CHECK;
+void parser_report_unexpected(struct parser *p, const char *context, const char *expected);
+MUST_CHECK static inline int parser_unexpected(struct parser *p, const char *context,
+                                               const char *expected)
+{
+    parser_report_unexpected(p, context, expected);
+    return E_PARSE;
+}
+MUST_CHECK static inline int parser_out_of_memory(struct parser *p)
+{
+    int rc = p->arena->err < 0 ? p->arena->err : E_LIMIT;
+    (void)errmsg_set(p->err, rc, "query needs too much memory");
+    return rc;
+}
 /* Consumes a token of this kind or fails with parser_unexpected. */
 int parser_expect(struct parser *p, enum token_kind kind, const char *context,
                   const char *expected) MUST_CHECK;

@@ -135,7 +135,7 @@ static bool take_number(struct values *s, double *out)
 {
     size_t used = 0;
     if (take(s, "inf") || take(s, "+inf")) {
-        *out = INFINITY;
+        *out = HUGE_VAL;
         return true;
     }
     if (take(s, "nan")) {

@@ -25,22 +25,26 @@ static int expect_type(struct parser *p, struct expr *e, enum value_type want, c
 
 /* --- selectors --- */
 
+/* The matcher of the name before the brace is the last one. */
+static int check_one_name(struct parser *p, const struct expr *e)
+{
+    struct str name = e->selector.name;
+    for (size_t i = 0; i + 1 < e->selector.matcher_count; i++) {
+        const struct matcher *m = &e->selector.matchers[i];
+        if (str_eq(m->name, STR(METRIC_NAME)))
+            return parser_fail(
+                p, E_PARSE, e->start, "metric name must not be set twice: \"%.*s\" or \"%.*s\"",
+                (int)MIN(name.len, 100u), name.p, (int)MIN(m->value.len, 100u), m->value.p);
+    }
+    return 0;
+}
+
 static int check_selector(struct parser *p, struct expr *e, bool may_be_empty)
 {
     e->type = e->selector.is_range ? T_MATRIX : T_VECTOR;
-    size_t count = e->selector.matcher_count;
-    const struct matcher *v = e->selector.matchers;
-    if (e->selector.name.len > 0) { /* its own matcher is the last one */
-        for (size_t i = 0; i + 1 < count; i++)
-            if (str_eq(v[i].name, STR(METRIC_NAME)))
-                return parser_fail(p, E_PARSE, e->start,
-                                   "metric name must not be set twice: \"%.*s\" or \"%.*s\"",
-                                   (int)MIN(e->selector.name.len, 100u), e->selector.name.p,
-                                   (int)MIN(v[i].value.len, 100u), v[i].value.p);
-        return 0;
-    }
-    for (size_t i = 0; i < count; i++) {
-        int rc = matcher_test(&v[i], STR(""));
+    if (e->selector.name.len > 0) return check_one_name(p, e);
+    for (size_t i = 0; i < e->selector.matcher_count; i++) {
+        int rc = matcher_test(&e->selector.matchers[i], STR(""));
         if (rc < 0) return parser_fail(p, rc, e->start, "regular expression is too costly");
         if (rc == 0) return 0;
     }
