@@ -56,6 +56,13 @@ static int decode_percent(struct conf_ctx *c, const struct ynode *n, void *out)
                        "not a percentage from 0%% to 90%%");
 }
 
+static int decode_alerting(struct conf_ctx *c, const struct ynode *n, void *out)
+{
+    struct alerting_config **config = out;
+    if (ynode_is_null(n)) return 0;
+    return alerting_config_decode(c, n, config);
+}
+
 static int add_scope(struct conf_ctx *c, const struct ynode *n, unsigned *mask)
 {
     for (int i = SCOPE_READ; i < SCOPES; i++)
@@ -269,6 +276,8 @@ static const struct conf_option options[] = {
      .help = "How queries are evaluated."},
     {.key = "ingest", .type = CONF_SUB, .offset = FIELD(ingest), .sub = &ingest_table,
      .help = "What is taken from those who push."},
+    {.key = "alerting", .type = CONF_CUSTOM, .offset = FIELD(alerting), .custom = decode_alerting,
+     .help = "Routes and receivers of notifications, in Alertmanager's own keys."},
     {.key = "log", .type = CONF_SUB, .offset = FIELD(log), .sub = &log_table,
      .help = "What is written to standard error."},
     NOT_YET("forward"),
@@ -426,6 +435,7 @@ int config_load(struct config **out, const char *path, const struct config_overr
 void config_free(struct config *c)
 {
     if (!c) return;
+    alerting_config_release(c->alerting);
     struct arena arena = c->arena;
     mem_free(c);
     arena_release(&arena);

@@ -1,15 +1,16 @@
 /* daemon.c -- the life of `tocsin run`.
  *
  * Start: configuration, listener (so that a port in use is known before anything is touched, and
- * /-/ready can say "starting"), store, push path, collectors, ready. Each step's failure is told
- * once and ends the start; what had been started is stopped again. The main thread then reads
- * signals: SIGHUP reloads, SIGTERM and SIGINT stop. A reload builds a whole new configuration
+ * /-/ready can say "starting"), store, push path, notifier, collectors, ready. Each step's failure
+ * is told once and ends the start; what had been started is stopped again. The main thread then
+ * reads signals: SIGHUP reloads, SIGTERM and SIGINT stop. A reload builds a whole new configuration
  * before it touches a running part; a bad file changes nothing.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/daemon.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stddef.h>
@@ -34,6 +35,7 @@ struct daemon {
     pthread_mutex_t reload_lock; /* one reload at a time */
     const char *config_path;
     const struct config_overrides *overrides;
+    char *state_dir;
 };
 
 /* --- small things of the process --- */
@@ -164,14 +166,26 @@ static void warn_unchanged(const struct config *old, const struct config *new)
             log_warn("option changed, takes effect at the next start", "option=%s", fixed[i].key);
 }
 
-/* Hands a configuration to the running parts. */
+/* Hands a configuration to the running parts; what can refuse comes first. */
 static int apply(struct daemon *d, const struct config *c, struct buf *problems)
 {
     struct errmsg err = {0};
     struct app *a = &d->app;
-    int rc = collector_engine_apply(a->engine, &c->collectors, c->scrape_configs.v,
+    int rc = notifier_apply(a->notifier, c->alerting, &err);
+    if (rc == 0)
+        rc = collector_engine_apply(a->engine, &c->collectors, c->scrape_configs.v,
                                     c->scrape_configs.count, &err);
-    if (rc < 0) buf_addf(problems, "error: collectors: %s\n", err.text);
+    if (rc < 0) buf_addf(problems, "error: %s\n", err.text[0] ? err.text : err_text(rc));
+    return rc;
+}
+
+/* A configuration that some part refuses is taken back from those that took it. */
+static int apply_or_go_back(struct daemon *d, const struct config *fresh, struct buf *problems)
+{
+    int rc = apply(d, fresh, problems);
+    if (rc < 0 && apply(d, d->config, problems) < 0)
+        log_error("the old configuration could not be put back", "problems=\"%s\"",
+                  problems->p ? problems->p : "");
     return rc;
 }
 
@@ -191,7 +205,7 @@ static int reload(struct app *a, struct buf *problems)
     struct config *fresh = NULL;
     pthread_mutex_lock(&d->reload_lock);
     int rc = load(d, &fresh, problems);
-    if (rc == 0) rc = apply(d, fresh, problems);
+    if (rc == 0) rc = apply_or_go_back(d, fresh, problems);
     if (rc == 0) {
         warn_unchanged(d->config, fresh);
         apply_log(fresh);
@@ -252,6 +266,39 @@ static int start_push(struct daemon *d, const struct config *c)
     return rc;
 }
 
+/* How others reach us, for links in notifications. */
+static const char *external_url(const struct daemon *d, const struct config *c, char out[URL_MAX])
+{
+    if (c->http.external_url[0]) return c->http.external_url;
+    snprintf(out, URL_MAX, "http://%s/", http_server_address(d->app.server));
+    return out;
+}
+
+/* Journals of alerts and notifications live beside the store. */
+static int make_state_dir(struct daemon *d, const struct config *c)
+{
+    struct buf path = BUF_INIT(PATH_MAX);
+    buf_addf(&path, "%s/state", c->storage.path);
+    int rc = path.err ? path.err : env_make_dirs(d->env, path.p, 0700);
+    if (rc < 0) cmd_fail(EXIT_FAILED, "cannot create %s: %s", path.p ? path.p : "", err_text(rc));
+    d->state_dir = buf_take(&path);
+    return rc;
+}
+
+static int start_notifier(struct daemon *d, const struct config *c)
+{
+    struct errmsg err = {0};
+    char url[URL_MAX];
+    int rc = make_state_dir(d, c);
+    if (rc < 0) return rc;
+    struct notifier_options o = {.state_dir = d->state_dir,
+                                 .external_url = external_url(d, c, url),
+                                 .version = TOCSIN_VERSION};
+    rc = notifier_open(&d->app.notifier, d->env, &o, &err);
+    if (rc < 0) cmd_fail(EXIT_FAILED, "%s", err.text);
+    return rc;
+}
+
 static int start_collectors(struct daemon *d, const struct config *c)
 {
     struct errmsg err = {0};
@@ -273,6 +320,7 @@ static int start(struct daemon *d)
     static int (*const steps[])(struct daemon * d, const struct config *c) = {
         start_store,
         start_push,
+        start_notifier,
         start_collectors,
     };
     int rc = route_counters_new(&d->app.counters);
@@ -293,6 +341,7 @@ static int stop(struct daemon *d)
     __atomic_store_n(&a->stopping, 1, __ATOMIC_RELEASE);
     http_server_stop(a->server, HTTP_GRACE_MS);
     if (a->engine) collector_engine_free(a->engine);
+    notifier_close(a->notifier);
     if (a->pusher) pusher_free(a->pusher);
     if (a->db) rc = tsdb_close(a->db);
     http_server_free(a->server); /* whose counters the collectors reported */
@@ -362,6 +411,7 @@ int daemon_run(const char *config_path, const struct config_overrides *o)
     if (rc == 0) rc = stopped;
     app_release(&d->app);
     config_free(d->config);
+    mem_free(d->state_dir);
     pthread_mutex_destroy(&d->reload_lock);
     mem_free(d);
     return rc == 0 ? EXIT_OK : EXIT_FAILED;

@@ -49,6 +49,14 @@ enum {
     TSDB_FLUSH_SECONDS,
     TSDB_GROUPS,
     TSDB_WRITABLE,
+    NOTIFY_GROUPS,
+    NOTIFY_OUTBOX,
+    NOTIFY_OUTBOX_OLDEST,
+    NOTIFY_ATTEMPTS,
+    NOTIFY_DELIVERED,
+    NOTIFY_FAILED,
+    NOTIFY_DEAD,
+    NOTIFY_JOURNAL,
     METRICS_END,
 };
 
@@ -132,6 +140,22 @@ const struct metric self_report_metrics[] = {
         "Groups appended to day files.", METRIC_COUNTER, UNIT_NONE, false},
     [TSDB_WRITABLE] = {"tocsin_tsdb_writable",
         "Whether the store takes new samples.", METRIC_GAUGE, UNIT_NONE, false},
+    [NOTIFY_GROUPS] = {"tocsin_notify_groups",
+        "Groups of alerts that notifications are made from.", METRIC_GAUGE, UNIT_NONE, false},
+    [NOTIFY_OUTBOX] = {"tocsin_notify_outbox_messages",
+        "Notifications written down and not yet delivered.", METRIC_GAUGE, UNIT_NONE, false},
+    [NOTIFY_OUTBOX_OLDEST] = {"tocsin_notify_outbox_oldest_age_seconds",
+        "Age of the oldest notification that was not delivered.", METRIC_GAUGE, UNIT_SECONDS, false},
+    [NOTIFY_ATTEMPTS] = {"tocsin_notify_attempts_total",
+        "Attempts to deliver a notification.", METRIC_COUNTER, UNIT_NONE, false},
+    [NOTIFY_DELIVERED] = {"tocsin_notify_delivered_total",
+        "Notifications delivered.", METRIC_COUNTER, UNIT_NONE, false},
+    [NOTIFY_FAILED] = {"tocsin_notify_failed_attempts_total",
+        "Attempts to deliver that failed.", METRIC_COUNTER, UNIT_NONE, false},
+    [NOTIFY_DEAD] = {"tocsin_notify_dead_letters_total",
+        "Notifications given up.", METRIC_COUNTER, UNIT_NONE, false},
+    [NOTIFY_JOURNAL] = {"tocsin_notify_journal_bytes",
+        "Size of the notifier's journal.", METRIC_GAUGE, UNIT_BYTES, false},
 };
 // clang-format on
 const size_t self_report_metric_count = COUNT(self_report_metrics);
@@ -257,10 +281,30 @@ static void report_tsdb(void *arg, struct collect *c)
     EMIT(c, ROW(TSDB_DAMAGED), (double)s.quarantined, "kind", "file");
 }
 
+static void report_notifier(void *arg, struct collect *c)
+{
+    struct app *a = arg;
+    struct notifier_stats s;
+    notifier_stats(a->notifier, &s);
+    int64_t age_ms = s.outbox_oldest_ms ? env_now_ms(a->env) - s.outbox_oldest_ms : 0;
+    const struct figure figures[] = {
+        {NOTIFY_GROUPS,        (double)s.groups      },
+        {NOTIFY_OUTBOX,        (double)s.outbox_depth},
+        {NOTIFY_OUTBOX_OLDEST, (double)MAX(age_ms,     0) / 1000},
+        {NOTIFY_ATTEMPTS,                    (double)s.attempts                           },
+        {NOTIFY_DELIVERED,                    (double)s.delivered},
+        {NOTIFY_FAILED,                    (double)s.failed_attempts                              },
+        {NOTIFY_DEAD,                    (double)s.dead_letters },
+        {NOTIFY_JOURNAL,                    (double)s.journal_bytes                           },
+    };
+    emit_figures(c, figures, COUNT(figures));
+}
+
 void self_report_register(struct app *a)
 {
     collector_engine_self(a->engine, report_http, a);
     collector_engine_self(a->engine, report_config, a);
     collector_engine_self(a->engine, report_push, a);
     collector_engine_self(a->engine, report_tsdb, a);
+    collector_engine_self(a->engine, report_notifier, a);
 }

@@ -47,10 +47,11 @@ static void slow(struct fixture *f, struct request *r, struct response *p)
         poll(NULL, 0, 1);
         pthread_mutex_lock(&f->lock);
     }
-    if (!f->release) f->cancelled++;
+    bool released = f->release;
+    if (!released) f->cancelled++;
     pthread_cond_broadcast(&f->changed);
     pthread_mutex_unlock(&f->lock);
-    response_text(p, f->release ? 200 : 499, "slow");
+    response_text(p, released ? 200 : 499, "slow");
 }
 
 static void answer(void *arg, struct request *r, struct response *p)
