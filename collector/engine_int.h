@@ -66,6 +66,8 @@ int64_t engine_next_slot(int64_t interval_ms, int64_t last_ms, int64_t now_ms, i
 
 /* --- self.c --- */
 extern const struct collector collector_self; /* process_* and tocsin_build_info */
+extern const struct metric collector_metrics[]; /* what is said of every collector */
+extern const size_t collector_metric_count;
 void self_report_collector(struct collect *self, const struct collect *c);
 void self_report_engine(struct collect *self, const struct collector_engine *e);
 

@@ -3,8 +3,10 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "collector/fields.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
+#include "collector/scan.h"
 #include "core/log.h"
 #include "core/mem.h"
 
@@ -15,39 +17,78 @@ void fields_begin(struct fields *f)
 
 void fields_release(struct fields *f)
 {
+    mem_free(f->keys);
+    mem_free(f->text);
     mem_free(f->v);
     *f = (struct fields){0};
 }
 
-static const struct field *known(struct fields *f, struct str key)
+static bool is_key(const struct fields *f, size_t i, struct str key)
 {
-    for (size_t n = 0; n < f->count; n++) {
-        size_t i = f->next + n < f->count ? f->next + n : f->next + n - f->count;
-        if (f->v[i].key_len == key.len && memcmp(f->v[i].key, key.p, key.len) == 0) {
-            f->next = i + 1;
-            return &f->v[i];
-        }
-    }
-    return NULL;
+    const struct field_key *k = &f->keys[i];
+    return k->len == key.len && memcmp(f->text + k->at, key.p, key.len) == 0;
+}
+
+static const struct field *field_at(struct fields *f, size_t i)
+{
+    f->next = i + 1;
+    return f->keys[i].wanted < 0 ? NULL : &f->v[f->keys[i].wanted];
+}
+
+static int grow(struct fields *f, size_t key_len)
+{
+    void *keys = f->keys, *text = f->text, *v = f->v;
+    int rc = mem_grow(&keys, &f->cap, f->count + 1, FIELDS_MAX, sizeof *f->keys);
+    f->keys = keys;
+    if (rc < 0) return rc;
+    rc = mem_grow(&text, &f->text_cap, f->text_len + key_len, FIELDS_MAX * FIELD_KEY_MAX, 1);
+    f->text = text;
+    if (rc < 0) return rc;
+    rc = mem_grow(&v, &f->v_cap, f->v_count + 1, FIELDS_MAX + 1, sizeof *f->v);
+    f->v = v;
+    return rc;
+}
+
+static const struct field *add(struct fields *f, struct str key, field_make_fn *make, void *arg)
+{
+    if (key.len == 0 || key.len >= FIELD_KEY_MAX) return NULL;
+    if (f->count == FIELDS_MAX) f->count = f->text_len = f->v_count = 0; /* names came and went */
+    if (grow(f, key.len) < 0) return NULL;
+    struct field *made = &f->v[f->v_count];
+    *made = (struct field){0};
+    memcpy(made->key, key.p, key.len);
+    make(arg, made);
+    f->keys[f->count] = (struct field_key){(uint32_t)f->text_len, (uint16_t)key.len, -1};
+    if (made->wanted) f->keys[f->count].wanted = (int32_t)f->v_count++;
+    memcpy(f->text + f->text_len, key.p, key.len);
+    f->text_len += key.len;
+    return field_at(f, f->count++);
 }
 
 const struct field *fields_find(struct fields *f, struct str key, field_make_fn *make, void *arg)
 {
     if (f->next > f->count) f->next = 0;
-    const struct field *found = known(f, key);
-    if (found) return found;
-    if (key.len == 0 || key.len >= FIELD_KEY_MAX) return NULL;
-    if (f->count == FIELDS_MAX) f->count = f->next = 0; /* names came and went: start over */
-    void *array = f->v;
-    int rc = mem_grow(&array, &f->cap, f->count + 1, FIELDS_MAX, sizeof *f->v);
-    f->v = array;
-    if (rc < 0) return NULL;
-    struct field *new = &f->v[f->count++];
-    *new = (struct field){.key_len = key.len};
-    memcpy(new->key, key.p, key.len);
-    make(arg, new);
-    f->next = f->count;
-    return new;
+    for (size_t i = f->next; i < f->count; i++)
+        if (is_key(f, i, key)) return field_at(f, i);
+    for (size_t i = 0; i < f->next; i++)
+        if (is_key(f, i, key)) return field_at(f, i);
+    return add(f, key, make, arg);
+}
+
+const struct field *fields_find_line(struct fields *f, struct str *line, field_make_fn *make,
+                                     void *arg)
+{
+    if (f->next < f->count) {
+        const struct field_key *k = &f->keys[f->next];
+        if (k->len < line->len && scan_is_blank(line->p[k->len]) &&
+            memcmp(f->text + k->at, line->p, k->len) == 0) {
+            line->p += k->len;
+            line->len -= k->len;
+            return field_at(f, f->next);
+        }
+    }
+    struct str key;
+    return scan_word(line, &key) ? fields_find(f, key, make, arg) : NULL;
 }
 
 void field_name(struct field *f, const char *fmt, ...)
@@ -115,12 +156,11 @@ static bool passes(const struct name_filter *f, struct str name)
 
 static void decide(void *arg, struct field *out)
 {
-    out->wanted = passes(arg, (struct str){out->key, out->key_len});
+    out->wanted = passes(arg, str_of(out->key));
 }
 
 bool name_filter_pass(struct name_filter *f, struct str name)
 {
     if (name.len >= FIELD_KEY_MAX) return passes(f, name); /* too long to be remembered */
-    const struct field *found = fields_find(&f->seen, name, decide, f);
-    return found && found->wanted;
+    return fields_find(&f->seen, name, decide, f) != NULL;
 }

@@ -15,7 +15,6 @@ enum { FIELD_KEY_MAX = 64, FIELDS_MAX = 4096 };
 
 struct field {
     char key[FIELD_KEY_MAX];
-    size_t key_len;
     bool wanted;
     int tag;        /* the collector's own */
     char name[128]; /* of the metric, for emit_named */
@@ -23,18 +22,31 @@ struct field {
     char help[160];
 };
 
-/* Fills wanted, and name and help where they matter, for out->key (NUL-terminated). */
+/* Fills wanted, and name and help where they matter, for out->key. */
 typedef void field_make_fn(void *arg, struct field *out);
 
+/* Keys lie packed, since most are looked at only to be passed over; what is known of the wanted
+ * ones lies apart. */
 struct fields {
-    struct field *v;
+    struct field_key {
+        uint32_t at; /* in text */
+        uint16_t len;
+        int32_t wanted; /* in v, or -1 */
+    } * keys;
     size_t count, cap, next;
+    char *text;
+    size_t text_len, text_cap;
+    struct field *v;
+    size_t v_count, v_cap;
 };
 
 /* A new cycle: the first name is expected again. */
 void fields_begin(struct fields *f);
-/* What is known of a key; NULL when it is too long or there is no memory. */
+/* What is known of a key; NULL when it is not wanted, too long, or there is no memory. */
 const struct field *fields_find(struct fields *f, struct str key, field_make_fn *make, void *arg);
+/* The same for a line's first word, which is taken off. */
+const struct field *fields_find_line(struct fields *f, struct str *line, field_make_fn *make,
+                                     void *arg);
 void fields_release(struct fields *f);
 /* Helps make functions: printf into name and help. */
 void field_name(struct field *f, const char *fmt, ...) PRINTF_LIKE(2, 3);

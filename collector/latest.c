@@ -56,7 +56,7 @@ static int by_name_and_labels(const void *a, const void *b)
 int latest_visit(struct latest *l, local_visit_fn *each, void *arg)
 {
     if (l->err < 0) return l->err;
-    qsort(l->v, l->count, sizeof *l->v, by_name_and_labels);
+    if (l->count) qsort(l->v, l->count, sizeof *l->v, by_name_and_labels);
     for (size_t i = 0; i < l->count; i++) {
         int rc = each(arg, &l->v[i]);
         if (rc) return rc;

@@ -10,6 +10,7 @@
 
 #include "collector/fields.h"
 #include "collector/scan.h"
+#include "core/mem.h"
 
 static const char default_fields[] =
     "^(.*_(InErrors|InErrs)|Ip_Forwarding|Ip(6|Ext)_(InOctets|OutOctets)|Icmp6?_(InMsgs|OutMsgs)"
@@ -19,9 +20,16 @@ static const char default_fields[] =
 
 enum { PROTOCOLS_MAX = 32 };
 
+/* What is wanted of a pair of lines, decided once for a line of names. */
 struct protocol {
     char name[24];
-    struct fields fields;
+    char *names; /* that line, after the colon */
+    size_t names_len;
+    struct column {
+        size_t index;
+        struct field field;
+    } * columns;
+    size_t count, cap;
 };
 struct netstat {
     struct regex *wanted;
@@ -36,19 +44,21 @@ static int netstat_start(struct collect *c)
     return regex_new(&s->wanted, str_of(collect_option(c, "fields", default_fields)), 0, &err);
 }
 
+static void protocol_release(struct protocol *p)
+{
+    mem_free(p->names);
+    mem_free(p->columns);
+    *p = (struct protocol){0};
+}
+
 static void netstat_stop(struct collect *c)
 {
     struct netstat *s = collect_state(c);
     for (size_t i = 0; i < PROTOCOLS_MAX; i++)
-        fields_release(&s->protocols[i].fields);
+        protocol_release(&s->protocols[i]);
     fields_release(&s->snmp6);
     regex_free(s->wanted);
 }
-
-struct making {
-    const struct netstat *s;
-    const char *protocol;
-};
 
 static void set_names(const struct netstat *s, struct field *out, const char *protocol,
                       const char *counter)
@@ -58,12 +68,6 @@ static void set_names(const struct netstat *s, struct field *out, const char *pr
     out->wanted = regex_match(s->wanted, (struct str){name, (size_t)len}) == 1;
     field_name(out, "node_netstat_%s", name);
     field_help(out, "Statistic %s%s.", protocol, counter);
-}
-
-static void make_field(void *arg, struct field *out)
-{
-    const struct making *m = arg;
-    set_names(m->s, out, m->protocol, out->key);
 }
 
 /* "Ip6InReceives": the protocol ends with its 6. */
@@ -83,27 +87,44 @@ static void emit_field(struct collect *c, const struct field *f, struct str valu
         emit_named(c, (struct str){f->name, f->name_len}, f->help, METRIC_UNKNOWN, v, NULL);
 }
 
-/* The n-th pair of lines of this cycle belongs to the protocol it belonged to before. */
-static struct protocol *protocol_at(struct netstat *s, size_t n, struct str name)
+static int add_column(struct protocol *p, const struct netstat *s, size_t index, struct str name)
 {
-    if (n >= PROTOCOLS_MAX || name.len >= sizeof s->protocols[0].name) return NULL;
-    struct protocol *p = &s->protocols[n];
-    if (!str_eq(str_of(p->name), name)) {
-        fields_release(&p->fields);
-        scan_copy(p->name, sizeof p->name, name);
-    }
-    return p;
+    char counter[FIELD_KEY_MAX];
+    struct field field = {0};
+    set_names(s, &field, p->name, scan_copy(counter, sizeof counter, name));
+    if (!field.wanted || name.len >= sizeof counter) return 0;
+    void *array = p->columns;
+    int rc = mem_grow(&array, &p->cap, p->count + 1, FIELDS_MAX, sizeof *p->columns);
+    p->columns = array;
+    if (rc == 0) p->columns[p->count++] = (struct column){index, field};
+    return rc;
 }
 
-static int emit_pair(struct collect *c, struct protocol *p, struct str names, struct str values)
+static int protocol_set(struct protocol *p, const struct netstat *s, struct str name,
+                        struct str names)
 {
-    struct making making = {collect_state(c), p->name};
-    struct str name, value;
-    fields_begin(&p->fields);
-    while (scan_word(&names, &name)) {
-        if (!scan_word(&values, &value)) return E_PARSE;
-        const struct field *f = fields_find(&p->fields, name, make_field, &making);
-        if (f && f->wanted) emit_field(c, f, value);
+    struct str word;
+    int rc = 0;
+    protocol_release(p);
+    scan_copy(p->name, sizeof p->name, name);
+    p->names = mem_strndup(names.p, names.len);
+    if (!p->names) return -ENOMEM;
+    p->names_len = names.len;
+    for (size_t i = 0; rc == 0 && scan_word(&names, &word); i++)
+        rc = add_column(p, s, i, word);
+    if (rc < 0) protocol_release(p);
+    return rc;
+}
+
+static int emit_pair(struct collect *c, const struct protocol *p, struct str values)
+{
+    struct str value;
+    size_t index = 0;
+    for (size_t i = 0; i < p->count; i++) {
+        do {
+            if (!scan_word(&values, &value)) return E_PARSE;
+        } while (index++ < p->columns[i].index);
+        emit_field(c, &p->columns[i].field, value);
     }
     return 0;
 }
@@ -122,15 +143,20 @@ static bool split_protocol(struct str line, struct str *protocol, struct str *re
 static int collect_pairs(struct collect *c, const char *path, size_t *n)
 {
     struct netstat *s = collect_state(c);
-    struct str text, head, values, head_rest, values_rest, protocol, again;
+    struct str text, head, names, line, values, protocol, again;
     int rc = procfs_read(c, path, &text);
     if (rc < 0) return rc;
-    while (scan_line(&text, &head) && scan_line(&text, &values)) {
-        if (!split_protocol(head, &protocol, &head_rest) ||
-            !split_protocol(values, &again, &values_rest) || !str_eq(protocol, again))
+    while (scan_line(&text, &head) && scan_line(&text, &line)) {
+        if (!split_protocol(head, &protocol, &names) || !split_protocol(line, &again, &values) ||
+            !str_eq(protocol, again))
             return E_PARSE;
-        struct protocol *p = protocol_at(s, (*n)++, protocol);
-        rc = p ? emit_pair(c, p, head_rest, values_rest) : 0;
+        if (*n == PROTOCOLS_MAX) return E_TOO_BIG;
+        /* The n-th pair of lines is the pair it was before, or its columns are found anew. */
+        struct protocol *p = &s->protocols[(*n)++];
+        struct str known = {p->names, p->names_len};
+        bool same = str_eq(str_of(p->name), protocol) && str_eq(known, names);
+        if (!same) rc = protocol_set(p, s, protocol, names);
+        if (rc == 0) rc = emit_pair(c, p, values);
         if (rc < 0) return rc;
     }
     return 0;
@@ -139,15 +165,14 @@ static int collect_pairs(struct collect *c, const char *path, size_t *n)
 static int collect_snmp6(struct collect *c)
 {
     struct netstat *s = collect_state(c);
-    struct str text, line, key;
+    struct str text, line;
     int rc = procfs_read(c, "net/snmp6", &text);
     if (rc == -ENOENT) return 0; /* no IPv6 */
     if (rc < 0) return rc;
     fields_begin(&s->snmp6);
     while (scan_line(&text, &line)) {
-        if (!scan_word(&line, &key)) continue;
-        const struct field *f = fields_find(&s->snmp6, key, make_snmp6, s);
-        if (f && f->wanted) emit_field(c, f, line);
+        const struct field *f = fields_find_line(&s->snmp6, &line, make_snmp6, s);
+        if (f) emit_field(c, f, line);
     }
     return 0;
 }

@@ -37,7 +37,7 @@ enum {
 };
 
 // clang-format off
-static const struct metric collector_metrics[] = {
+const struct metric collector_metrics[] = {
     [SCRAPE_DURATION] = {"node_scrape_collector_duration_seconds",
         "node_exporter: Duration of a collector scrape.", METRIC_GAUGE, UNIT_SECONDS, true},
     [SCRAPE_SUCCESS] = {"node_scrape_collector_success",
@@ -68,6 +68,8 @@ static const struct metric collector_metrics[] = {
         "Descriptors kept open on files of /proc and /sys.", METRIC_GAUGE, UNIT_NONE, false},
 };
 // clang-format on
+
+const size_t collector_metric_count = COUNT(collector_metrics);
 
 static double seconds(int64_t ns)
 {

@@ -202,7 +202,7 @@ static int series_make(struct series *s, const struct series_id *id, const char 
             labels[i].value = (struct str){at, len};
             at += len;
         }
-    qsort(labels, count / 2, sizeof *labels, label_order);
+    if (count) qsort(labels, count / 2, sizeof *labels, label_order);
     s->block = block;
     s->labels = labels;
     s->label_count = count / 2;

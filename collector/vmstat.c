@@ -30,7 +30,7 @@ static void vmstat_stop(struct collect *c)
 static void make_name(void *arg, struct field *out)
 {
     const struct vmstat *s = arg;
-    out->wanted = regex_match(s->wanted, (struct str){out->key, out->key_len}) == 1;
+    out->wanted = regex_match(s->wanted, str_of(out->key)) == 1;
     field_name(out, "node_vmstat_%s", out->key);
     field_help(out, "/proc/vmstat information field %s.", out->key);
 }
@@ -38,16 +38,15 @@ static void make_name(void *arg, struct field *out)
 static int vmstat_collect(struct collect *c)
 {
     struct vmstat *s = collect_state(c);
-    struct str text, line, key;
+    struct str text, line;
     uint64_t v;
     bool any = false;
     int rc = procfs_read(c, "vmstat", &text);
     if (rc < 0) return rc;
     fields_begin(&s->fields);
     while (scan_line(&text, &line)) {
-        if (!scan_word(&line, &key)) continue;
-        const struct field *f = fields_find(&s->fields, key, make_name, s);
-        if (!f || !f->wanted || !scan_u64(&line, &v)) continue;
+        const struct field *f = fields_find_line(&s->fields, &line, make_name, s);
+        if (!f || !scan_u64(&line, &v)) continue;
         struct str name = {f->name, f->name_len};
         emit_named(c, name, f->help, METRIC_UNKNOWN, (double)v, NULL);
         any = true;
