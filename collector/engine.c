@@ -60,6 +60,7 @@ void collector_engine_free(struct collector_engine *e)
 {
     if (!e) return;
     engine_threads_stop(e);
+    if (e->scraper.arg) e->scraper.free(e->scraper.arg);
     for (size_t i = 0; i < e->count; i++)
         collect_free(e->v[i]);
     mem_free(e->v);
@@ -149,16 +150,18 @@ static bool roots_equal(const struct collect_roots *a, const struct collect_root
            a->net_of_init == b->net_of_init;
 }
 
-/* job, instance and the node's labels, in a heap copy. */
-static int base_labels(const struct collector_config *c, struct labels *out)
+/* The node's labels, with job and instance or without, in a heap copy. */
+static int node_labels(const struct collector_config *c, bool identity, struct labels *out)
 {
     struct label_builder *b = mem_zalloc(sizeof *b);
     if (!b) return -ENOMEM;
     label_builder_init(b, (struct labels){0});
     for (size_t i = 0; i < c->labels.count; i++)
         label_builder_set(b, c->labels.v[i].key, c->labels.v[i].value);
-    label_builder_set(b, STR("job"), str_of(c->job ? c->job : "node"));
-    label_builder_set(b, STR("instance"), str_of(c->instance ? c->instance : ""));
+    if (identity) {
+        label_builder_set(b, STR("job"), str_of(c->job ? c->job : "node"));
+        label_builder_set(b, STR("instance"), str_of(c->instance ? c->instance : ""));
+    }
     int rc = b->err;
     if (rc == 0) rc = labels_dup(label_builder_view(b), out);
     mem_free(b);
@@ -220,7 +223,7 @@ static int plan_make(struct plan *p, struct collector_engine *e, const struct co
 {
     *p = (struct plan){0};
     int rc = collect_roots_init(&p->roots, c);
-    if (rc == 0) rc = base_labels(c, &p->base);
+    if (rc == 0) rc = node_labels(c, true, &p->base);
     if (rc < 0) return rc;
     p->new_roots = !roots_equal(&e->roots, &p->roots);
     p->new_base = !labels_eq(e->batch.base, p->base);
@@ -288,13 +291,25 @@ static int apply_collectors(struct collector_engine *e, const struct collector_c
     return rc;
 }
 
+/* Targets get the node's labels; job and instance are their own. */
+static int apply_scrapes(struct collector_engine *e, const struct collector_config *c,
+                         const struct scrape_config *scrapes, size_t count, struct errmsg *err)
+{
+    struct labels extra = {0};
+    if (!e->scraper.arg) return 0;
+    int rc = node_labels(c, false, &extra);
+    if (rc == 0) rc = e->scraper.apply(e->scraper.arg, scrapes, count, extra, err);
+    labels_free_dup(&extra);
+    return rc;
+}
+
 int collector_engine_apply(struct collector_engine *e, const struct collector_config *c,
                            const struct scrape_config *scrapes, size_t scrape_count,
                            struct errmsg *err)
 {
-    UNUSED(scrapes);
-    UNUSED(scrape_count);
-    int rc = apply_collectors(e, c);
+    int rc = apply_scrapes(e, c, scrapes, scrape_count, err);
+    if (rc < 0) return rc;
+    rc = apply_collectors(e, c);
     if (rc == 0 && e->threaded && !e->running) rc = engine_threads_start(e);
     return rc < 0 ? errmsg_set(err, rc, "collectors: %s", err_text(rc)) : 0;
 }
@@ -304,10 +319,7 @@ int collector_engine_apply(struct collector_engine *e, const struct collector_co
 
 int collector_engine_targets(struct collector_engine *e, target_visit_fn *each, void *arg)
 {
-    UNUSED(e);
-    UNUSED(each);
-    UNUSED(arg);
-    return 0;
+    return e->scraper.arg ? e->scraper.targets(e->scraper.arg, each, arg) : 0;
 }
 
 int collector_engine_latest(struct collector_engine *e, local_visit_fn *each, void *arg)

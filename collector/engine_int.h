@@ -15,6 +15,15 @@ struct self_reporter {
     void *arg;
 };
 
+/* The scraping half, when there is one: engine_store.c's, over scrape_loop.h. */
+struct engine_scraper {
+    int (*apply)(void *arg, const struct scrape_config *c, size_t count, struct labels extra,
+                 struct errmsg *err);
+    int (*targets)(void *arg, target_visit_fn *each, void *each_arg);
+    void (*free)(void *arg);
+    void *arg;
+};
+
 struct collector_engine {
     struct env *env;
     bool threaded, running; /* running: the threads were started */
@@ -33,6 +42,7 @@ struct collector_engine {
     struct collect_roots own_roots; /* of the daemon itself: always this /proc */
     struct kept_files own_files;
     struct collect self;
+    struct engine_scraper scraper; /* .arg NULL: none */
     struct self_reporter *reporters;
     size_t reporter_count, reporter_cap;
 
@@ -65,7 +75,7 @@ int64_t engine_next_slot(int64_t interval_ms, int64_t last_ms, int64_t now_ms, i
                          uint64_t *missed);
 
 /* --- self.c --- */
-extern const struct collector collector_self; /* process_* and tocsin_build_info */
+extern const struct collector collector_self;   /* process_* and tocsin_build_info */
 extern const struct metric collector_metrics[]; /* what is said of every collector */
 extern const size_t collector_metric_count;
 void self_report_collector(struct collect *self, const struct collect *c);
