@@ -1,0 +1,201 @@
+/* bench_parse.c -- nanoseconds a line: expositions by parser and by template cache, line protocol
+ * by parser and by push cache. No store: appends go nowhere.
+ *
+ * SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "collector/influx.h"
+#include "collector/push.h"
+#include "collector/scrape_int.h"
+#include "core/env.h"
+#include "core/mem.h"
+
+enum { LINES = 500, ROUNDS = 2000 };
+
+/* A store that takes everything at once. */
+struct tsdb {
+    uint64_t series;
+};
+
+int tsdb_series(struct tsdb *db, struct labels ls, tsdb_ref *out, struct errmsg *err)
+{
+    UNUSED(ls);
+    UNUSED(err);
+    *out = ++db->series;
+    return 0;
+}
+
+int tsdb_append(struct tsdb *db, const struct tsdb_point *p, size_t count,
+                struct tsdb_append_result *r)
+{
+    UNUSED(db);
+    UNUSED(p);
+    *r = (struct tsdb_append_result){.stored = count};
+    return 0;
+}
+
+int tsdb_metadata_set(struct tsdb *db, const struct metric_metadata *m)
+{
+    UNUSED(db);
+    UNUSED(m);
+    return 0;
+}
+
+static int64_t now_ns(void)
+{
+    return env_mono_ns(env_system());
+}
+
+static void report(const char *what, int64_t begin_ns, uint64_t allocations_before)
+{
+    double lines = (double)LINES * ROUNDS;
+    printf("%-34s %7.1f ns/line  %.4f allocations/line\n", what,
+           (double)(now_ns() - begin_ns) / lines,
+           (double)(mem_allocations() - allocations_before) / lines);
+}
+
+/* Bodies as node_exporter writes them, numbers changing from one to the next. */
+static void make_exposition(struct buf *out, int round)
+{
+    buf_reset(out);
+    for (int i = 0; i < LINES; i++) {
+        if (i % 10 == 0)
+            buf_addf(out,
+                     "# HELP node_metric_%d_total What it counts.\n"
+                     "# TYPE node_metric_%d_total counter\n",
+                     i / 10, i / 10);
+        buf_addf(out, "node_metric_%d_total{device=\"eth%d\",mode=\"transmit\"} %d.%02d\n", i / 10,
+                 i % 10, 12345 * (i + round), i % 100);
+    }
+}
+
+static void make_lines(struct buf *out, int round)
+{
+    buf_reset(out);
+    for (int i = 0; i < LINES; i++)
+        buf_addf(out,
+                 "cpu,host=node%d,cpu=cpu%d,region=eu usage_user=%d.5,usage_system=%d.25,"
+                 "usage_idle=%di 1700000000%03d000000\n",
+                 i / 16, i % 16, i % 100, i % 7, round, round % 1000);
+}
+
+static void bench_expo(const struct buf *bodies)
+{
+    struct label_builder b;
+    struct buf scratch = BUF_INIT(1 << 16);
+    uint64_t before = mem_allocations();
+    int64_t begin = now_ns();
+    double sum = 0;
+    for (int i = 0; i < ROUNDS; i++) {
+        struct expo x;
+        struct expo_entry e;
+        const struct buf *body = &bodies[i % 2];
+        expo_init(&x, (struct str){body->p, body->len}, EXPO_TEXT);
+        while (expo_next(&x, &e, NULL) == 1)
+            if (e.kind == EXPO_SERIES && expo_labels(&e, EXPO_TEXT, &b, &scratch, NULL) == 0)
+                sum += e.value;
+    }
+    report("exposition, parser with labels", begin, before);
+    if (!(sum > 0)) abort();
+    buf_release(&scratch);
+}
+
+static void bench_scrape(const struct buf *bodies, struct tsdb *db)
+{
+    static const char *address[] = {"localhost:9100"};
+    struct scrape_static s = {
+        .targets = {.count = 1, .v = address}
+    };
+    struct scrape_config c = {
+        .job_name = "node",
+        .scheme = "http",
+        .metrics_path = "/metrics",
+        .static_configs = {1, &s}
+    };
+    struct scrape_target **t;
+    struct scrape_store store;
+    struct scrape_counts counts;
+    size_t count;
+    if (scrape_targets_new(&c, 1, (struct labels){NULL, 0}, &t, &count, NULL) < 0) abort();
+    scrape_store_init(&store, db);
+    int64_t begin = 0;
+    uint64_t before = 0;
+    for (int i = -2; i < ROUNDS; i++) {
+        const struct buf *body = &bodies[(i + 2) % 2];
+        if (i == 0) {
+            begin = now_ns();
+            before = mem_allocations();
+        }
+        if (scrape_store_body(&store, t[0], (struct str){body->p, body->len}, EXPO_TEXT, &counts,
+                              NULL) < 0)
+            abort();
+    }
+    report("exposition, known body", begin, before);
+    if (counts.samples != LINES) abort();
+    scrape_target_free(t[0]);
+    scrape_store_release(&store);
+    mem_free(t);
+}
+
+static void bench_influx(const struct buf *bodies)
+{
+    struct arena a;
+    uint64_t before = mem_allocations();
+    int64_t begin = now_ns();
+    size_t fields = 0;
+    arena_init(&a, 64 << 20);
+    for (int i = 0; i < ROUNDS; i++) {
+        struct influx x;
+        struct influx_point p;
+        influx_init(&x, (struct str){bodies[i % 2].p, bodies[i % 2].len}, INFLUX_NS);
+        while (influx_next(&x, &a, &p, NULL) == 1) {
+            fields += p.field_count;
+            arena_reset(&a);
+        }
+    }
+    report("line protocol, parser (3 fields)", begin, before);
+    if (fields != (size_t)3 * LINES * ROUNDS) abort();
+    arena_release(&a);
+}
+
+static void bench_push(const struct buf *bodies, struct tsdb *db)
+{
+    struct pusher *p;
+    struct push_result r;
+    if (pusher_new(&p, db, env_system(), (struct labels){NULL, 0}) < 0) abort();
+    int64_t begin = 0;
+    uint64_t before = 0;
+    for (int i = -1; i < ROUNDS; i++) {
+        const struct buf *body = &bodies[(i + 1) % 2];
+        if (i == 0) {
+            begin = now_ns();
+            before = mem_allocations();
+        }
+        if (push_influx(p, (struct str){body->p, body->len}, INFLUX_NS, &r) < 0) abort();
+    }
+    report("line protocol, push (3 fields)", begin, before);
+    if (r.samples != (size_t)3 * LINES) abort();
+    pusher_free(p);
+}
+
+int main(void)
+{
+    struct tsdb db = {0};
+    struct buf expo[2], lines[2];
+    for (int i = 0; i < 2; i++) {
+        buf_init(&expo[i], 1 << 20);
+        buf_init(&lines[i], 1 << 20);
+        make_exposition(&expo[i], i);
+        make_lines(&lines[i], i);
+    }
+    bench_expo(expo);
+    bench_scrape(expo, &db);
+    bench_influx(lines);
+    bench_push(lines, &db);
+    for (int i = 0; i < 2; i++) {
+        buf_release(&expo[i]);
+        buf_release(&lines[i]);
+    }
+    return 0;
+}
