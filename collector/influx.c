@@ -16,12 +16,34 @@
 
 #include "collector/influx_int.h"
 
-/* What ends a token, and which bytes a backslash may precede in it. */
-struct token_rule {
-    const char *stops, *escapable;
+/* What a byte can be, so that one look decides whether a token goes on. */
+enum {
+    COMMA = 1,
+    SPACE = 2,
+    EQUALS = 4,
+    CONTROL = 8, /* of ASCII, CR, LF and DEL among them */
+    EOL = 16,
+    HIGH = 32, /* part of a UTF-8 sequence, to be checked */
+    BACKSLASH = 64,
+    NUMBER = 128, /* may start a number */
 };
-static const struct token_rule measurement_rule = {", ", ", "};
-static const struct token_rule key_rule = {",= ", ",= "}; /* tag keys, tag values, field keys */
+static const uint8_t classes[256] = {
+    [0 ... 9] = CONTROL,   ['\n'] = CONTROL | EOL, [11 ... 12] = CONTROL, ['\r'] = CONTROL | EOL,
+    [14 ... 31] = CONTROL, [' '] = SPACE,          [','] = COMMA,         ['='] = EQUALS,
+    ['\\'] = BACKSLASH,    [127] = CONTROL,        [128 ... 255] = HIGH,  ['0' ... '9'] = NUMBER,
+    ['-'] = NUMBER,        ['.'] = NUMBER,
+};
+
+/* What ends a token, which is also what a backslash may precede in it. */
+enum token_rule {
+    MEASUREMENT_RULE = COMMA | SPACE,
+    KEY_RULE = COMMA | SPACE | EQUALS, /* tag keys, tag values, field keys */
+};
+
+static int class_of(char c)
+{
+    return classes[(unsigned char)c];
+}
 
 static const char *cursor(const struct influx *x)
 {
@@ -45,20 +67,12 @@ static bool at(const struct influx *x, char c)
 
 static bool is_eol(char c)
 {
-    return c == '\n' || c == '\r';
+    return class_of(c) & EOL;
 }
 
-/* Control characters of ASCII; CR and LF among them. */
 static bool is_control(char c)
 {
-    return (unsigned char)c < 0x20 || c == 0x7f;
-}
-
-static bool is_one_of(char c, const char *set)
-{
-    for (; *set; set++)
-        if (c == *set) return true;
-    return false;
+    return class_of(c) & CONTROL;
 }
 
 static int fail_at(const struct influx *x, struct errmsg *err, size_t pos, const char *what)
@@ -74,19 +88,29 @@ static int fail(const struct influx *x, struct errmsg *err, const char *what)
     return fail_at(x, err, x->pos, what);
 }
 
-/* Takes a token by its rule, still escaped. */
-static struct str take_token(struct influx *x, const struct token_rule *rule)
+struct token {
+    struct str raw; /* still escaped */
+    bool utf8;      /* false: not valid */
+};
+
+static struct token take_token(struct influx *x, enum token_rule rule)
 {
     const char *start = cursor(x), *p = start, *end = input_end(x);
-    while (p < end && !is_control(*p) && !is_one_of(*p, rule->stops)) {
-        bool escape = *p == '\\' && p + 1 < end && is_one_of(p[1], rule->escapable);
-        p += escape ? 2 : 1;
+    const int special = (int)rule | CONTROL | BACKSLASH;
+    int seen = 0;
+    for (; p < end; p++) {
+        int class = class_of(*p);
+        seen |= class;
+        if (!(class & special)) continue;
+        if (class != BACKSLASH) break;
+        if (p + 1 < end && class_of(p[1]) & (int)rule) p++;
     }
-    x->pos += (size_t)(p - start);
-    return (struct str){start, (size_t)(p - start)};
+    struct str raw = {start, (size_t)(p - start)};
+    x->pos += raw.len;
+    return (struct token){raw, !(seen & HIGH) || str_is_utf8(raw)};
 }
 
-static int unescape(struct arena *a, struct str raw, const struct token_rule *rule, struct str *out)
+static int unescape(struct arena *a, struct str raw, enum token_rule rule, struct str *out)
 {
     *out = raw;
     if (raw.len == 0 || !memchr(raw.p, '\\', raw.len)) return 0;
@@ -94,9 +118,7 @@ static int unescape(struct arena *a, struct str raw, const struct token_rule *ru
     if (!to) return a->err;
     size_t n = 0;
     for (size_t i = 0; i < raw.len; i++) {
-        bool escape =
-            raw.p[i] == '\\' && i + 1 < raw.len && is_one_of(raw.p[i + 1], rule->escapable);
-        i += escape;
+        i += raw.p[i] == '\\' && i + 1 < raw.len && class_of(raw.p[i + 1]) & (int)rule;
         to[n++] = raw.p[i];
     }
     *out = (struct str){to, n};
@@ -105,7 +127,7 @@ static int unescape(struct arena *a, struct str raw, const struct token_rule *ru
 
 int influx_unescape_key(struct arena *a, struct str raw, struct str *out)
 {
-    return unescape(a, raw, &key_rule, out);
+    return unescape(a, raw, KEY_RULE, out);
 }
 
 /* The escapes of string fields: what follows the backslash, and what it means. */
@@ -188,14 +210,15 @@ int influx_skip_blank(struct influx *x)
 
 bool influx_take_head(struct influx *x, struct str *head)
 {
-    const char *start = cursor(x), *end = input_end(x), *p = start;
-    while (p < end && *p != '\n' && (*p != ' ' || (p > start && p[-1] == '\\')))
-        p++;
-    if (p == end || *p != ' ' || *start == '#') return false;
-    *head = (struct str){start, (size_t)(p - start)};
-    while (p < end && *p == ' ')
-        p++;
-    x->pos += (size_t)(p - start);
+    const char *start = cursor(x), *end = input_end(x);
+    const char *space = memchr(start, ' ', (size_t)(end - start));
+    while (space && space > start && space[-1] == '\\')
+        space = memchr(space + 1, ' ', (size_t)(end - space) - 1);
+    if (!space || *start == '#' || memchr(start, '\n', (size_t)(space - start))) return false;
+    *head = (struct str){start, (size_t)(space - start)};
+    while (space < end && *space == ' ')
+        space++;
+    x->pos += (size_t)(space - start);
     return true;
 }
 
@@ -215,18 +238,20 @@ static int read_measurement(struct influx *x, struct arena *a, struct influx_poi
                             struct errmsg *err)
 {
     size_t start = x->pos;
-    struct str raw = take_token(x, &measurement_rule);
+    struct token t = take_token(x, MEASUREMENT_RULE);
+    struct str raw = t.raw;
     if (raw.len == 0) return fail(x, err, "invalid character found at start of measurement name");
     if (raw.p[0] == '#') return fail_at(x, err, start, "invalid character found in comment line");
-    if (!str_is_utf8(raw)) return fail_at(x, err, start, "invalid utf-8 sequence in measurement");
-    return unescape(a, raw, &measurement_rule, &out->measurement);
+    if (!t.utf8) return fail_at(x, err, start, "invalid utf-8 sequence in measurement");
+    return unescape(a, raw, MEASUREMENT_RULE, &out->measurement);
 }
 
 static int read_tag(struct influx *x, struct arena *a, struct influx_pair *out, struct errmsg *err)
 {
     size_t start = x->pos;
-    struct str key = take_token(x, &key_rule);
-    if (!str_is_utf8(key)) return fail_at(x, err, start, "invalid utf-8 sequence in tag key");
+    struct token t = take_token(x, KEY_RULE);
+    struct str key = t.raw;
+    if (!t.utf8) return fail_at(x, err, start, "invalid utf-8 sequence in tag key");
     if (at_end(x)) return fail_at(x, err, start, "empty tag name");
     if (!at(x, '='))
         return fail_at(x, err, start,
@@ -234,12 +259,12 @@ static int read_tag(struct influx *x, struct arena *a, struct influx_pair *out, 
     if (key.len == 0) return fail_at(x, err, start, "expected tag key or field but found '='");
     x->pos++;
     size_t value_start = x->pos;
-    struct str value = take_token(x, &key_rule);
+    t = take_token(x, KEY_RULE);
+    struct str value = t.raw;
     if (value.len == 0) return fail(x, err, "expected tag value after tag key, but none found");
-    if (!str_is_utf8(value))
-        return fail_at(x, err, value_start, "invalid utf-8 sequence in tag value");
-    int rc = unescape(a, key, &key_rule, &out->key);
-    return rc < 0 ? rc : unescape(a, value, &key_rule, &out->value);
+    if (!t.utf8) return fail_at(x, err, value_start, "invalid utf-8 sequence in tag value");
+    int rc = unescape(a, key, KEY_RULE, &out->key);
+    return rc < 0 ? rc : unescape(a, value, KEY_RULE, &out->value);
 }
 
 /* Grows an array in the arena by doubling; the old copies go with the arena. */
@@ -388,42 +413,60 @@ static int read_number(struct str word, struct influx_value *v)
     }
 }
 
-static int read_value(struct influx *x, struct influx_value *v, struct errmsg *err)
+static int scan_value(struct influx *x, struct influx_value *v, struct errmsg *err)
 {
     if (at_end(x)) return fail(x, err, "expected field value, found end of input");
     if (at(x, '"')) return read_string(x, v, err);
     size_t start = x->pos;
-    while (!at_end(x) && !at(x, ',') && !at(x, ' ') && !is_eol(*cursor(x)))
-        x->pos++;
+    const char *p = cursor(x), *end = input_end(x);
+    while (p < end && !(class_of(*p) & (COMMA | SPACE | EOL)))
+        p++;
+    x->pos = (size_t)(p - x->input.p);
     struct str word = {x->input.p + start, x->pos - start};
     int rc;
-    if (word.len && is_one_of(word.p[0], "tTfF"))
-        rc = read_bool(word, v);
-    else if (word.len && is_one_of(word.p[0], "-.0123456789"))
+    if (word.len && class_of(word.p[0]) & NUMBER)
         rc = read_number(word, v);
+    else if (word.len && memchr("tTfF", word.p[0], 4))
+        rc = read_bool(word, v);
     else
         return fail_at(x, err, start, "field value has unrecognized type");
     return rc < 0 ? fail_at(x, err, start, value_problem[v->type][rc == -ERANGE]) : 0;
 }
 
-int influx_read_field(struct influx *x, struct str *key, struct influx_value *v, struct errmsg *err)
+int influx_read_value(struct influx *x, struct influx_value *v, struct errmsg *err)
 {
-    size_t start = x->pos;
-    *key = take_token(x, &key_rule);
-    if (key->len == 0)
-        return fail(x, err,
-                    at_end(x) ? "expected field key but none found"
-                              : "invalid character found at start of field key");
-    if (!str_is_utf8(*key)) return fail_at(x, err, start, "invalid utf-8 sequence in field key");
-    if (!at(x, '=')) return fail(x, err, "want '=' after field key");
-    x->pos++;
-    int rc = read_value(x, v, err);
+    int rc = scan_value(x, v, err);
     if (rc < 0 || at_end(x)) return rc;
     if (at(x, ',')) {
         x->pos++;
         return 1;
     }
-    return at(x, ' ') || is_eol(*cursor(x)) ? 0 : fail(x, err, "unexpected character after field");
+    return class_of(*cursor(x)) & (SPACE | EOL) ? 0
+                                                : fail(x, err, "unexpected character after field");
+}
+
+bool influx_match_key(struct influx *x, struct str key)
+{
+    size_t left = x->input.len - x->pos;
+    const char *p = cursor(x);
+    if (left <= key.len || p[key.len] != '=' || memcmp(p, key.p, key.len) != 0) return false;
+    x->pos += key.len + 1;
+    return true;
+}
+
+int influx_read_key(struct influx *x, struct str *key, struct errmsg *err)
+{
+    size_t start = x->pos;
+    struct token t = take_token(x, KEY_RULE);
+    *key = t.raw;
+    if (t.raw.len == 0)
+        return fail(x, err,
+                    at_end(x) ? "expected field key but none found"
+                              : "invalid character found at start of field key");
+    if (!t.utf8) return fail_at(x, err, start, "invalid utf-8 sequence in field key");
+    if (!at(x, '=')) return fail(x, err, "want '=' after field key");
+    x->pos++;
+    return 0;
 }
 
 /* --- time ---------------------------------------------------------------------------------------
@@ -474,7 +517,7 @@ int influx_read_end(struct influx *x, bool *has_time, int64_t *time_ns, struct e
     *has_time = false;
     skip_spaces(x);
     size_t start = x->pos;
-    while (!at_end(x) && is_one_of(*cursor(x), "-0123456789"))
+    while (!at_end(x) && class_of(*cursor(x)) & NUMBER && !at(x, '.'))
         x->pos++;
     if (!at_end(x) && !at(x, ' ') && !is_eol(*cursor(x)))
         return fail_at(x, err, start, "invalid timestamp");
@@ -508,7 +551,8 @@ static int read_fields(struct influx *x, struct arena *a, struct influx_point *o
         out->fields = fields;
         struct influx_field *f = &out->fields[out->field_count];
         struct str raw;
-        int more = influx_read_field(x, &raw, &f->value, err);
+        if ((rc = influx_read_key(x, &raw, err)) < 0) return rc;
+        int more = influx_read_value(x, &f->value, err);
         if (more < 0) return more;
         if ((rc = influx_unescape_key(a, raw, &f->key)) < 0) return rc;
         if (f->value.type == INFLUX_STRING && (rc = unescape_string(a, &f->value.s)) < 0) return rc;

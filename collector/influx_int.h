@@ -18,10 +18,13 @@ bool influx_take_head(struct influx *x, struct str *head);
  * where the first field should stand. */
 int influx_read_head(struct influx *x, struct arena *a, struct influx_point *out,
                      struct errmsg *err) MUST_CHECK;
-/* One field: 1 when another one follows, 0 when it was the last. key and a string's text are
- * still escaped. */
-int influx_read_field(struct influx *x, struct str *key, struct influx_value *v,
-                      struct errmsg *err) MUST_CHECK;
+/* A field's key with its '=', still escaped. */
+int influx_read_key(struct influx *x, struct str *key, struct errmsg *err) MUST_CHECK;
+/* The same for a key that is known: moves past it and its '=' when it stands there. */
+bool influx_match_key(struct influx *x, struct str key);
+/* A field's value: 1 when another field follows, 0 when it was the last. A string's text is still
+ * escaped. */
+int influx_read_value(struct influx *x, struct influx_value *v, struct errmsg *err) MUST_CHECK;
 /* Timestamp, if any, and the end of the line. */
 int influx_read_end(struct influx *x, bool *has_time, int64_t *time_ns,
                     struct errmsg *err) MUST_CHECK;

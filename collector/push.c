@@ -10,6 +10,7 @@
 #include "collector/push.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #include "collector/influx_int.h"
@@ -21,6 +22,8 @@ enum {
     CACHE_MAX_BYTES = 64 << 20,
     ARENA_MAX_BYTES = 64 << 20, /* of one line's head */
     NS_PER_MS = 1000000,
+    IDLE_MAX = 8,
+    IDLE_POINTS_MAX = 4 * BATCH, /* more are not kept */
 };
 
 struct counters {
@@ -33,6 +36,9 @@ struct pusher {
     struct labels extra;
     struct push_cache *cache;
     struct counters counters;
+    pthread_mutex_t lock;        /* of idle */
+    struct push *idle[IDLE_MAX]; /* requests' memory, to be used again */
+    size_t idle_count;
 };
 
 /* Where a point came from, to find its series again. */
@@ -61,6 +67,7 @@ int pusher_new(struct pusher **out, struct tsdb *db, struct env *env, struct lab
     if (!p) return -ENOMEM;
     p->db = db;
     p->env = env;
+    pthread_mutex_init(&p->lock, NULL);
     int rc = labels_dup(extra, &p->extra);
     if (rc == 0) rc = push_cache_new(&p->cache, CACHE_MAX_BYTES);
     if (rc < 0) {
@@ -71,12 +78,53 @@ int pusher_new(struct pusher **out, struct tsdb *db, struct env *env, struct lab
     return 0;
 }
 
+static void push_free(struct push *s)
+{
+    arena_release(&s->arena);
+    mem_free(s->points);
+    mem_free(s->sources);
+    mem_free(s);
+}
+
 void pusher_free(struct pusher *p)
 {
     if (!p) return;
+    while (p->idle_count > 0)
+        push_free(p->idle[--p->idle_count]);
     push_cache_free(p->cache);
     labels_free_dup(&p->extra);
+    pthread_mutex_destroy(&p->lock);
     mem_free(p);
+}
+
+/* The memory of an earlier request, or new. */
+static struct push *push_borrow(struct pusher *p)
+{
+    struct push *s = NULL;
+    pthread_mutex_lock(&p->lock);
+    if (p->idle_count > 0) s = p->idle[--p->idle_count];
+    pthread_mutex_unlock(&p->lock);
+    if (s) return s;
+    s = mem_zalloc(sizeof *s);
+    if (!s) return NULL;
+    s->p = p;
+    arena_init(&s->arena, ARENA_MAX_BYTES);
+    return s;
+}
+
+static void push_return(struct push *s)
+{
+    struct pusher *p = s->p;
+    bool kept = false;
+    s->count = 0;
+    arena_reset(&s->arena);
+    pthread_mutex_lock(&p->lock);
+    if (s->cap <= IDLE_POINTS_MAX && p->idle_count < IDLE_MAX) {
+        p->idle[p->idle_count++] = s;
+        kept = true;
+    }
+    pthread_mutex_unlock(&p->lock);
+    if (!kept) push_free(s);
 }
 
 /* --- names --------------------------------------------------------------------------------------
@@ -239,15 +287,34 @@ struct line_tally {
     struct errmsg refusal;
 };
 
+/* The key of field i: the one known at that place, or else whatever stands there. */
+static int take_key(struct push *s, struct push_entry *e, size_t i, struct push_slot **slot,
+                    struct str *key, struct errmsg *err)
+{
+    if (i < e->slot_count) {
+        *slot = &e->slots[i];
+        *key = (struct str){(*slot)->key, (*slot)->key_len};
+        if (influx_match_key(&s->x, *key)) return 0;
+    }
+    int rc = influx_read_key(&s->x, key, err);
+    if (rc < 0) return rc;
+    *slot = push_entry_slot(e, *key);
+    if (!*slot) *slot = push_entry_add(s->p->cache, e, *key);
+    return 0;
+}
+
 static int take_field(struct push *s, struct head_reader *h, struct push_entry *e, size_t i,
                       struct line_tally *t, struct errmsg *err)
 {
     struct str key;
     struct influx_value v;
-    int more = influx_read_field(&s->x, &key, &v, err);
+    struct push_slot *slot;
+    size_t key_at = s->x.pos;
+    int rc = take_key(s, e, i, &slot, &key, err);
+    if (rc < 0) return rc;
+    key.p = s->x.input.p + key_at; /* the body's bytes outlive the cache's */
+    int more = influx_read_value(&s->x, &v, err);
     if (more < 0) return more;
-    struct push_slot *slot = push_entry_slot(e, i, key);
-    if (!slot) slot = push_entry_add(s->p->cache, e, key);
     if (v.type == INFLUX_STRING) {
         t->strings++;
         return more;
@@ -255,7 +322,7 @@ static int take_field(struct push *s, struct head_reader *h, struct push_entry *
     tsdb_ref ref = slot ? slot->ref : 0;
     if (ref == 0) {
         struct errmsg why = {0};
-        int rc = resolve(s, h, key, &ref, &why);
+        rc = resolve(s, h, key, &ref, &why);
         if (is_refusal(rc)) {
             if (t->refused++ == 0) t->refusal = why;
             return more;
@@ -266,7 +333,7 @@ static int take_field(struct push *s, struct head_reader *h, struct push_entry *
         }
         if (slot) slot->ref = ref;
     }
-    int rc = add_point(s, h, key, ref, value_of(&v));
+    rc = add_point(s, h, key, ref, value_of(&v));
     return rc < 0 ? rc : more;
 }
 
@@ -431,17 +498,14 @@ int push_influx(struct pusher *p, struct str body, enum influx_precision precisi
                 struct push_result *r)
 {
     *r = (struct push_result){0};
-    struct push *s = mem_alloc(sizeof *s);
+    struct push *s = push_borrow(p);
     if (!s) return -ENOMEM;
-    *s = (struct push){.p = p, .r = r, .now_ms = env_now_ms(p->env)};
+    s->r = r;
+    s->now_ms = env_now_ms(p->env);
     influx_init(&s->x, body, precision);
-    arena_init(&s->arena, ARENA_MAX_BYTES);
     int rc = run(s);
     count_request(&p->counters, r);
-    arena_release(&s->arena);
-    mem_free(s->points);
-    mem_free(s->sources);
-    mem_free(s);
+    push_return(s);
     return rc;
 }
 

@@ -197,9 +197,8 @@ static bool slot_is(const struct push_slot *s, struct str key)
     return s->key_len == key.len && memcmp(s->key, key.p, key.len) == 0;
 }
 
-struct push_slot *push_entry_slot(struct push_entry *e, size_t i, struct str key)
+struct push_slot *push_entry_slot(struct push_entry *e, struct str key)
 {
-    if (i < e->slot_count && slot_is(&e->slots[i], key)) return &e->slots[i];
     for (size_t k = 0; k < e->slot_count; k++)
         if (slot_is(&e->slots[k], key)) return &e->slots[k];
     return NULL;

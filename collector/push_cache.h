@@ -46,8 +46,8 @@ int push_cache_lock(struct push_cache *c, struct str head, uint64_t hash, struct
 /* drop: the entry's head turned out to be wrong, forget it. */
 void push_cache_unlock(struct push_cache *c, uint64_t hash, struct push_entry *e, bool drop);
 
-/* The slot of a field, which most often stands at position i; NULL when there is none. */
-struct push_slot *push_entry_slot(struct push_entry *e, size_t i, struct str key);
+/* The slot of a field; NULL when there is none. */
+struct push_slot *push_entry_slot(struct push_entry *e, struct str key);
 /* Adds a slot; NULL when the entry is full or memory is refused: go on without. */
 struct push_slot *push_entry_add(struct push_cache *c, struct push_entry *e, struct str key);
 
