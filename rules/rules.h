@@ -55,15 +55,21 @@ struct rules_deps {
     struct tsdb *db;           /* results are appended here */
     struct querier *querier;   /* expressions read here */
     struct notifier *notifier; /* may be NULL */
-    const char *state_dir;
+    const char *state_dir;     /* of the journal; NULL: nothing is saved */
+    bool manual;               /* no threads: rules_engine_run_due does the work (tests, replay) */
 };
 int rules_engine_new(struct rules_engine **out, const struct rules_deps *d,
                      struct errmsg *err) MUST_CHECK;
 /* Loads files and built-in sets of c, then swaps; unchanged rules (same group, name, labels,
- * expression) keep their state. Any error in d: nothing changes, E_INVALID. */
+ * expression) keep their state; alerts of removed ones end. Any error in d: nothing changes,
+ * E_INVALID. The first call starts the threads. One thread at a time. */
 int rules_engine_apply(struct rules_engine *e, const struct rules_config *c,
                        struct diags *d) MUST_CHECK;
+/* Before the store, querier and notifier are closed: saves states, tells what is left to tell. */
 void rules_engine_free(struct rules_engine *e);
+/* In manual mode: evaluates every group that is due now, saves states, hands alerts over. Returns
+ * the milliseconds until the next slot. */
+int64_t rules_engine_run_due(struct rules_engine *e);
 
 /* For /api/v1/rules and /api/v1/alerts; texts valid during the visit. */
 struct alert_status {

@@ -105,13 +105,10 @@ static const struct {
     enum method method;
     size_t args;
 } methods[] = {
-    {TV_TIME,     "Format",  METHOD_FORMAT,  1},
-    {TV_TIME,     "String",  METHOD_STRING,  0},
-    {TV_TIME,     "Unix",    METHOD_UNIX,    0},
-    {TV_DURATION, "String",  METHOD_STRING,  0},
-    {TV_DURATION, "Seconds", METHOD_SECONDS, 0},
-    {TV_DURATION, "Minutes", METHOD_MINUTES, 0},
-    {TV_DURATION, "Hours",   METHOD_HOURS,   0},
+    {TV_TIME, "Format", METHOD_FORMAT, 1},       {TV_TIME, "String", METHOD_STRING, 0},
+    {TV_TIME, "Unix", METHOD_UNIX, 0},           {TV_DURATION, "String", METHOD_STRING, 0},
+    {TV_DURATION, "Seconds", METHOD_SECONDS, 0}, {TV_DURATION, "Minutes", METHOD_MINUTES, 0},
+    {TV_DURATION, "Hours", METHOD_HOURS, 0},
 };
 
 static int take_text(struct template_run *r, struct buf *b, struct tval *out)
@@ -395,13 +392,7 @@ static void print_escaped(struct str s, struct buf *out)
     static const struct {
         char c;
         const char *text;
-    } escapes[] = {
-        {'<',  "&lt;" },
-        {'>',  "&gt;" },
-        {'&',  "&amp;"},
-        {'"',  "&#34;"},
-        {'\'', "&#39;"}
-    };
+    } escapes[] = {{'<', "&lt;"}, {'>', "&gt;"}, {'&', "&amp;"}, {'"', "&#34;"}, {'\'', "&#39;"}};
     for (size_t i = 0; i < s.len; i++) {
         const char *text = NULL;
         for (size_t k = 0; k < COUNT(escapes); k++)
