@@ -57,7 +57,12 @@ static void pretty_aggregate(struct pretty *p, const struct expr *e, unsigned le
 
 static void pretty_binary(struct pretty *p, const struct expr *e, unsigned level)
 {
-    pretty(p, e->binary.lhs, level + 1);
+    if (promql_base_is_inf(e)) {
+        indent(p, level + 1);
+        buf_addstr(p->out, "Inf");
+    } else {
+        pretty(p, e->binary.lhs, level + 1);
+    }
     buf_addch(p->out, '\n');
     indent(p, level);
     promql_print_operator(e, p->out);

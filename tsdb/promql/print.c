@@ -179,8 +179,8 @@ static void print_fills(const struct vector_matching *m, struct buf *out)
         const char *word;
         const double *v;
     } rows[] = {
-        {"fill",       same ? m->fill_left : NULL },
-        {"fill_left",  same ? NULL : m->fill_left },
+        {"fill", same ? m->fill_left : NULL},
+        {"fill_left", same ? NULL : m->fill_left},
         {"fill_right", same ? NULL : m->fill_right},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -206,6 +206,24 @@ void promql_print_operator(const struct expr *e, struct buf *out)
         print_labels(m->include, out);
     }
     print_fills(m, out);
+}
+
+bool promql_base_is_inf(const struct expr *e)
+{
+    const struct expr *base = e->binary.lhs;
+    return e->binary.op == OP_POW && base->kind == EXPR_NUMBER && isinf(base->number);
+}
+
+static void print_binary(const struct expr *e, struct buf *out)
+{
+    if (promql_base_is_inf(e))
+        buf_addstr(out, "Inf");
+    else
+        promql_print(e->binary.lhs, out);
+    buf_addch(out, ' ');
+    promql_print_operator(e, out);
+    buf_addch(out, ' ');
+    promql_print(e->binary.rhs, out);
 }
 
 void promql_print_aggregate_head(const struct expr *e, struct buf *out)
@@ -272,11 +290,7 @@ int promql_print(const struct expr *e, struct buf *out)
         print_aggregate(e, out);
         break;
     case EXPR_BINARY:
-        promql_print(e->binary.lhs, out);
-        buf_addch(out, ' ');
-        promql_print_operator(e, out);
-        buf_addch(out, ' ');
-        promql_print(e->binary.rhs, out);
+        print_binary(e, out);
         break;
     case EXPR_UNARY:
         buf_addch(out, e->unary.negative ? '-' : '+');
