@@ -30,6 +30,17 @@ const struct command commands[] = {
         .run = run_check_config,
     },
     {
+        .name = "check rules",
+        .synopsis = "FILE...",
+        .purpose = "check rule files, all problems in one go; contacts nothing",
+        .examples = {"tocsin check rules rules/*.yaml", "tocsin check rules --strict host.yaml"},
+        .exits = CHECK_EXITS,
+        .options = check_options,
+        .min_args = 1,
+        .max_args = -1,
+        .run = run_check_rules,
+    },
+    {
         .name = "query",
         .synopsis = "EXPR",
         .purpose = "ask a running daemon: an instant, or a range with --since",

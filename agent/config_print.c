@@ -90,7 +90,7 @@ static void put_option(const struct conf_option *o, const char *base, int depth,
 {
     const void *field = base + o->offset;
     if (o->type == CONF_CUSTOM) {
-        if (strcmp(o->help, "Not supported yet.") != 0)
+        if (o->help && strcmp(o->help, "Not supported yet.") != 0)
             buf_addf(out, "%*s# %s: see the file\n", depth * 2, "", o->key);
         return;
     }
