@@ -26,9 +26,7 @@ struct fixture {
 static struct scrape_target *make_target(struct scrape_config c)
 {
     static const char *address[] = {"a:1"};
-    struct scrape_static s = {
-        .targets = {.count = 1, .v = address}
-    };
+    struct scrape_static s = {.targets = {.count = 1, .v = address}};
     struct scrape_target **v;
     size_t count;
     c.job_name = "j";
@@ -224,9 +222,9 @@ static void label_limits_refuse_the_whole_body(void **state)
         struct scrape_config c;
         const char *text;
     } rows[] = {
-        {{.label_limit = 4},              "label_limit exceeded: 5 labels, 4 allowed"      },
-        {{.label_name_length_limit = 8},  "label_name_length_limit exceeded: \"long_name\""},
-        {{.label_value_length_limit = 9}, "label_value_length_limit exceeded: value of x"  },
+        {{.label_limit = 4}, "label_limit exceeded: 5 labels, 4 allowed"},
+        {{.label_name_length_limit = 8}, "label_name_length_limit exceeded: \"long_name\""},
+        {{.label_value_length_limit = 9}, "label_value_length_limit exceeded: value of x"},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         configure(f, rows[i].c);
@@ -351,6 +349,52 @@ static void a_target_that_leaves_is_marked_stale(void **state)
     check_stale(f, "scrape_series_added{instance=\"a:1\", job=\"j\"}", 2, 2);
 }
 
+/* Every line of NAME.stored, `series value`, is there, and nothing else. */
+static void check_stored(struct fixture *f, struct str want)
+{
+    size_t lines = 0;
+    while (want.p && want.len) {
+        struct str line = str_split(&want, '\n');
+        const char *blank = memrchr(line.p, ' ', line.len);
+        char series[1024];
+        double v;
+        struct fake_sample last = {0};
+        snprintf(series, sizeof series, "%.*s", (int)(blank - line.p), line.p);
+        struct str number = {blank + 1, line.len - (size_t)(blank - line.p) - 1};
+        assert_int_equal(str_to_double(number, &v), 0);
+        if (fake_samples(&f->db, series, &last) != 1) fail_msg("%s is not there", series);
+        assert_true(double_bits(last.v) == double_bits(v));
+        lines++;
+    }
+    assert_int_equal(f->db.sample_count, lines);
+    assert_int_equal(f->counts.samples, lines);
+}
+
+static void recorded_expositions_are_stored_sample_for_sample(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const names[] = {"node_exporter", "prometheus"};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        char path[128], *body = NULL, *stored = NULL;
+        size_t body_len = 0, stored_len = 0;
+        snprintf(path, sizeof path, "tests/fixtures/exposition/%s.prom", names[i]);
+        assert_int_equal(env_read_file(env_system(), path, 1 << 20, &body, &body_len), 0);
+        snprintf(path, sizeof path, "tests/fixtures/exposition/%s.stored", names[i]);
+        assert_int_equal(env_read_file(env_system(), path, 1 << 20, &stored, &stored_len), 0);
+        /* once new, once known: the same samples */
+        for (int round = 0; round < 2; round++) {
+            assert_int_equal(scrape(f, round, body), 0);
+            check_stored(f, (struct str){stored, stored_len});
+            f->db.sample_count = 0;
+        }
+        fake_release(&f->db);
+        fake_init(&f->db);
+        configure(f, (struct scrape_config){0});
+        mem_free(body);
+        mem_free(stored);
+    }
+}
+
 static void refused_memory_fails_the_scrape_cleanly(void **state)
 {
     struct fixture *f = *state;
@@ -385,6 +429,7 @@ int main(void)
         CASE(stale_refs_are_looked_up_again),
         CASE(series_that_the_store_refuses_are_dropped),
         CASE(a_target_that_leaves_is_marked_stale),
+        CASE(recorded_expositions_are_stored_sample_for_sample),
         CASE(refused_memory_fails_the_scrape_cleanly),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
