@@ -123,8 +123,8 @@ static int walk_tree(struct check *c, const struct tree *t, uint64_t from);
 /* The ids of one freed transaction: their number, then page numbers; none may be in use. */
 static int check_free_list(struct check *c, uint64_t page, const uint8_t *data, uint64_t bytes)
 {
-    uint64_t count = bytes >= 8 ? get_le64(data) : UINT64_MAX;
-    if (bytes % 8 || count != bytes / 8 - 1)
+    uint64_t count = bytes >= 8 ? get_le64(data) : 0;
+    if (bytes < 8 || bytes % 8 || count != bytes / 8 - 1)
         return bad_page(c, page, "has a bad list of free pages");
     for (uint64_t i = 1; i <= count; i++) {
         int rc = use_pages(c, get_le64(data + 8 * i), 1, page);

@@ -278,6 +278,18 @@ static int load(struct partition *p, struct errmsg *err)
     return rc;
 }
 
+/* The file's name is on disk, too, once the first append answers. */
+static int sync_parent(struct partition *p)
+{
+    const char *slash = strrchr(p->path, '/');
+    if (!slash) return p->env->io->sync_dir(p->env, ".");
+    char *dir = mem_strndup(p->path, slash == p->path ? 1 : (size_t)(slash - p->path));
+    if (!dir) return -ENOMEM;
+    int rc = p->env->io->sync_dir(p->env, dir);
+    mem_free(dir);
+    return rc;
+}
+
 /* LMDB believes what it maps, so the trees are looked at first. A file that is not there, or empty
  * (killed while it was made), is for `create` to fill. */
 static int check_pages(struct partition *p, bool create, struct errmsg *err)
@@ -305,6 +317,7 @@ static int open_kv(struct partition *p, bool create, size_t map_bytes, struct er
     rc = read_header(p, &missing, &why);
     if (rc == 0 && missing)
         rc = create ? write_fresh(p) : errmsg_set(&why, E_CORRUPT, "there is no header");
+    if (rc == 0 && missing) rc = sync_parent(p);
     if (rc == 0) rc = load(p, &why);
     if (rc < 0) errmsg_set(err, rc, "%s: %s", p->path, why.text[0] ? why.text : err_text(rc));
     return rc;

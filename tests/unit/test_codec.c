@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/hash.h"
 #include "core/mem.h"
 #include "tsdb/codec.h"
 #include "tsdb/querier.h"
@@ -182,6 +183,35 @@ static void random_blocks_survive(void **state)
     }
 }
 
+/* --- the format ---------------------------------------------------------------------------------
+ */
+
+/* Format version 1 as docs/FORMAT.md draws it: these bytes never change. */
+static void bytes_are_those_of_version_1(void **state)
+{
+    UNUSED(state);
+    const struct {
+        double v[4];
+        size_t count;
+        const char *hex;
+    } rows[] = {
+        {{0},                     1, "010000"                      },
+        {{42.5, 42.5},            2, "0101d206"                    },
+        {{1, 2, 3, 4},            4, "02000202"                    },
+        {{0, 10, 30, 40},         4, "0400000a010202"              },
+        {{1, STALE, INFINITY, 1}, 4, "0180020203000000000000f07f02"},
+        {{1.0 / 3},               1, "01800101555555555555d53f00"  },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct buf b = BUF_INIT(1024);
+        char hex[2048];
+        assert_int_equal(codec_encode_values(rows[i].v, rows[i].count, &b), 0);
+        hex_encode(b.p, b.len, hex);
+        assert_string_equal(hex, rows[i].hex);
+        buf_release(&b);
+    }
+}
+
 /* --- sizes --------------------------------------------------------------------------------------
  */
 
@@ -332,10 +362,11 @@ static void full_buffer_is_an_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nasty_values_survive),        cmocka_unit_test(every_length_survives),
-        cmocka_unit_test(random_blocks_survive),       cmocka_unit_test(blocks_are_small),
-        cmocka_unit_test(times_survive_and_are_small), cmocka_unit_test(bad_bytes_are_refused),
-        cmocka_unit_test(damaged_blocks_are_harmless), cmocka_unit_test(full_buffer_is_an_error),
+        cmocka_unit_test(nasty_values_survive),    cmocka_unit_test(every_length_survives),
+        cmocka_unit_test(random_blocks_survive),   cmocka_unit_test(bytes_are_those_of_version_1),
+        cmocka_unit_test(blocks_are_small),        cmocka_unit_test(times_survive_and_are_small),
+        cmocka_unit_test(bad_bytes_are_refused),   cmocka_unit_test(damaged_blocks_are_harmless),
+        cmocka_unit_test(full_buffer_is_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

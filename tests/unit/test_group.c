@@ -125,6 +125,45 @@ static void distant_ids_are_apart(void **state)
     buf_release(&b);
 }
 
+/* Format version 1 as docs/FORMAT.md draws it: these bytes never change. */
+static void bytes_are_those_of_version_1(void **state)
+{
+    UNUSED(state);
+    static const int64_t t[] = {DAY + 1000, DAY + 2000, DAY + 3000};
+    static const double a[] = {7, 7, 7}, b[] = {0.5, 1, 1.5};
+    struct group_packer *g;
+    struct buf out = BUF_INIT(GROUP_MAX);
+    struct group_info info = {.cycle = 5, .slice = 3, .flags = GROUP_LATE};
+    char hex[512];
+    assert_int_equal(group_packer_new(&g, DAY), 0);
+    assert_int_equal(group_packer_add(g, 258, t, a, 3), 0);
+    assert_int_equal(group_packer_add(g, 260, t, b, 3), 0);
+    assert_int_equal(group_packer_cut(g, &info, &out), 1);
+    hex_encode(out.p, out.len, hex);
+    assert_string_equal(hex, "74475250116756f3540000000100010000748d00a2010000"     /* to the day */
+                             "050000000201000004010000e8030000b80b0000030001000200" /* counts */
+                             "00001c000000"
+                             "48000300"                 /* the vector */
+                             "00004d000000020050000000" /* the blocks */
+                             "02d00fd00f"               /* 1000, 2000, 3000 */
+                             "01000e"                   /* 7, 7, 7 */
+                             "02010a0a" /* 5, 10, 15 tenths */);
+
+    struct label label = {STR("__name__"), STR("up")};
+    struct series_def def = {
+        258, {&label, 1}
+    };
+    size_t taken;
+    assert_int_equal(series_block_encode(&def, 1, &out, &taken), 0);
+    hex_encode(out.p, out.len, hex);
+    assert_string_equal(hex, "7453455279864e3333000000010000000201000002010000" /* to last id */
+                             "0100000000000000"
+                             "0200085f5f6e616d655f5f00027570"
+                             "00010001");
+    group_packer_free(g);
+    buf_release(&out);
+}
+
 /* Every bit of a group matters. */
 static void every_flipped_bit_is_seen(void **state)
 {
@@ -371,6 +410,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(groups_hold_what_was_added),
         cmocka_unit_test(distant_ids_are_apart),
+        cmocka_unit_test(bytes_are_those_of_version_1),
         cmocka_unit_test(every_flipped_bit_is_seen),
         cmocka_unit_test(lying_headers_are_refused),
         cmocka_unit_test(definitions_survive),

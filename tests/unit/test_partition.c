@@ -728,6 +728,31 @@ static void default_map_opens_anywhere(void **state)
     assert_int_equal(count_range(f->p, 20, DAY, DAY + DAY_MS, NULL), 100);
 }
 
+/* Where address space is short (ulimit -v), a smaller map must do. Sanitizers need it all. */
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+static void little_address_space_is_enough(void **state)
+{
+    struct fixture *f = *state;
+    close_file(f);
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct rlimit limit = {(rlim_t)2 << 30, (rlim_t)2 << 30};
+        struct partition *p;
+        if (setrlimit(RLIMIT_AS, &limit) < 0) _exit(1);
+        if (partition_open(&p, env_system(), f->path, DAY, true, &f->err) < 0) _exit(2);
+        if (append(p, 1, 20, 0, 100, 9) < 0) _exit(3);
+        partition_close(p);
+        _exit(0);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    open_file(f, false);
+    assert_int_equal(partition_slice_lsn(f->p, 1), 9);
+    assert_int_equal(count_range(f->p, 20, DAY, DAY + DAY_MS, NULL), 100);
+}
+#endif
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -750,6 +775,9 @@ int main(void)
         CASE(failed_allocations_leave_it_as_it_was),
         CASE(readers_see_whole_turns),
         CASE(default_map_opens_anywhere),
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+        CASE(little_address_space_is_enough),
+#endif
     };
     log_set_level(LOG_LEVEL_OFF);
     return cmocka_run_group_tests(tests, NULL, NULL);
