@@ -101,35 +101,6 @@ class Runner:
             self.complain(f"promql {name}", bad[name])
             self.score(f"promql {name}", passed, failed)
 
-    # --- rule files, one verdict each
-
-    def files(self, name, paths, command, must_pass=lambda path: True):
-        if not paths:
-            return self.skip(name, f"no {name}")
-        if not self.can(*command):
-            return self.skip(name, f"no tocsin {' '.join(command)}")
-        bad = []
-        for path in paths:
-            done = run(self.program, *command, path)
-            if (done.returncode == 0) != must_pass(path):
-                said = (done.stderr + done.stdout).strip().splitlines() or ["accepted"]
-                bad.append(f"{os.path.basename(path)}: {said[0]}")
-        self.complain(name, bad)
-        return self.score(name, len(paths) - len(bad), len(bad))
-
-    def indexed(self, name, command):
-        """Files listed in an index.json that says which are valid (or must pass)."""
-        rows = [row for path in self.found(f"{name}/index*.json") for row in json.load(open(path))]
-        paths = {os.path.join(self.folder, name, row["file"]): row for row in rows}
-        good = lambda path: paths[path].get("valid", paths[path].get("must_pass", True))
-        self.files(name, [p for p in paths if os.path.exists(p)], command, good)
-
-    def rules(self):
-        check = ("check", "rules")
-        self.files("rules/awesome", self.found("rules/awesome/*.yml"), check)
-        self.files("rules/kube-prometheus", self.found("rules/kube-prometheus/*.y*ml"), check)
-        self.indexed("rules/rulefmt", check)
-
 
 def expected():
     """Corpus -> least percentage, from tests/compliance.expected."""
@@ -150,7 +121,6 @@ def main(build, folder):
     runner = Runner(build, folder)
     runner.cases()
     runner.scripts()
-    runner.rules()
     claimed, passed, failed, low = expected(), 0, 0, 0
     for name, (good, bad) in runner.scores.items():
         if name not in claimed:

@@ -22,11 +22,12 @@
 #include "tests/unit/compliance_data.h"
 #include "tests/unit/compliance_ingest.h"
 #include "tests/unit/compliance_parser.h"
+#include "tests/unit/compliance_rules.h"
 
 typedef bool case_fn(struct trial *t, const json_t *c);
 typedef json_t *load_fn(const char *path);
 
-static load_fn load_list, load_openmetrics, load_sample;
+static load_fn load_list, load_openmetrics, load_sample, load_rule_file, load_rule_index;
 
 struct corpus {
     const char *name, *pattern; /* of the files, below DIR */
@@ -36,6 +37,10 @@ struct corpus {
 };
 
 /* clang-format off */
+#define RULE_FILE(expr)                                                                            \
+    "{'file': 'a.yaml', 'valid': true, 'input':"                                                   \
+    " 'groups:\\n- name: g\\n  rules:\\n  - record: a\\n    expr: " expr "\\n'}"
+
 static const struct corpus corpora[] = {
     {"promql-parser/expressions", "promql-parser/expressions*.json", load_list, case_expression,
      "{'expr': '1 + 2', 'valid': true, 'node': 'BinaryExpr'}",
@@ -79,6 +84,9 @@ static const struct corpus corpora[] = {
     {"influx/decode", "influx/decode*.json", load_list, case_influx_decode,
      "{'input': {'text': 'm,t=u f=1i 7', 'defaultTime': 0, 'precision': '1ns'}, 'output': {'result': [{'name': 'm', 'time': 7, 'tags': [{'key': 't', 'value': 'u'}], 'fields': [{'key': 'f', 'value': {'int': 1}}]}]}}",
      "{'input': {'text': 'm,t=u f=1i 7', 'defaultTime': 0, 'precision': '1ns'}, 'output': {'result': [{'name': 'm', 'time': 7, 'tags': [{'key': 't', 'value': 'u'}], 'fields': [{'key': 'f', 'value': {'float': 1}}]}]}}"},
+    {"rules/awesome", "rules/awesome/*.y*ml", load_rule_file, case_rule_file, RULE_FILE("sum(a) > 1"), RULE_FILE("sum(a) >")},
+    {"rules/kube-prometheus", "rules/kube-prometheus/*.y*ml", load_rule_file, case_rule_file, RULE_FILE("a"), RULE_FILE("a(")},
+    {"rules/rulefmt", "rules/rulefmt/index*.json", load_rule_index, case_rule_file, RULE_FILE("a"), RULE_FILE("{}")},
     {"http-api/parameters", "http-api/parameters*.json", load_list, case_parameter,
      "{'parameter': 'duration', 'input': '1m', 'valid': true, 'milliseconds': 60000}",
      "{'parameter': 'duration', 'input': '1m', 'valid': true, 'milliseconds': 6000}"},
@@ -181,6 +189,45 @@ static json_t *load_sample(const char *path)
     if (number && strstr(number, "mfs")) families = (int)strtol(number, NULL, 10);
     return json_pack("[{s:o?, s:b, s:b, s:i}]", "input", load_text(path), "valid", 1, "openmetrics",
                      strstr(path, ".om.") != NULL, "type_lines", families);
+}
+
+static json_t *rule_case(const char *path, bool valid)
+{
+    return json_pack("{s:s, s:o?, s:b}", "file", path, "input", load_text(path), "valid", valid);
+}
+
+/* An index.json beside it may say how many rules the file holds. */
+static json_t *load_rule_file(const char *path)
+{
+    char beside[4096];
+    const char *name = strrchr(path, '/') + 1;
+    json_t *c = rule_case(path, true);
+    snprintf(beside, sizeof beside, "%.*sindex.json", (int)(name - path), path);
+    json_t *index = json_load_file(beside, 0, NULL), *row = json_object_get(index, name);
+    if (row)
+        json_object_set_new(c, "rules",
+                            json_integer(json_integer_value(json_object_get(row, "alerts")) +
+                                         json_integer_value(json_object_get(row, "records"))));
+    json_decref(index);
+    return json_pack("[o]", c);
+}
+
+/* index.json lists files beside it, and whether each is valid. */
+static json_t *load_rule_index(const char *path)
+{
+    char beside[4096];
+    json_t *index = load_list(path), *cases = json_array();
+    size_t i;
+    json_t *row;
+    int folder = (int)(strrchr(path, '/') - path);
+    json_array_foreach(index, i, row)
+    {
+        const char *file = json_string_value(json_object_get(row, "file"));
+        snprintf(beside, sizeof beside, "%.*s/%s", folder, path, file ? file : "");
+        json_array_append_new(cases, rule_case(beside, flag_of(row, "valid")));
+    }
+    json_decref(index);
+    return cases;
 }
 
 /* --- running --- */
