@@ -150,7 +150,7 @@ static int negator_put(struct sink *s, struct row *row)
     for (size_t i = 0; i < n->ev->steps; i++)
         if (!is_absent(row->v[i])) row->v[i] = -row->v[i];
     int rc = eval_drop_name(n->ev, row);
-    return rc < 0 ? rc : n->out->put(n->out, row);
+    return rc ? rc : n->out->put(n->out, row);
 }
 
 static int eval_unary(struct eval *ev, const struct expr *e, struct sink *out)
@@ -191,13 +191,13 @@ static int eval_node_unique(struct eval *ev, const struct expr *e, struct sink *
     struct merger m;
     merger_init(&m, ev, u == UNIQUE_STRICT);
     int rc = eval_node(ev, e, &m.sink);
-    return rc < 0 ? rc : eval_push(&m.rows, out);
+    return rc ? rc : eval_push(&m.rows, out);
 }
 
 int eval_rows(struct eval *ev, const struct expr *e, struct sink *out)
 {
     int rc = eval_tick(ev->run, 64);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     if (ev->steps == 1 || !is_invariant(e)) return eval_node_unique(ev, e, out);
     struct eval once = *ev;
     once.steps = 1;
@@ -224,14 +224,14 @@ int eval_scalar(struct eval *ev, const struct expr *e, double *out)
 {
     e = eval_unwrap(e);
     int rc = eval_tick(ev->run, ev->steps);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     switch (e->kind) {
     case EXPR_NUMBER:
         fill(out, ev->steps, e->number);
         return 0;
     case EXPR_UNARY:
         rc = eval_scalar(ev, e->unary.expr, out);
-        if (rc < 0 || !e->unary.negative) return rc;
+        if (rc || !e->unary.negative) return rc;
         for (size_t i = 0; i < ev->steps; i++)
             out[i] = -out[i];
         return 0;

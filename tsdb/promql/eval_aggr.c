@@ -131,14 +131,10 @@ static double finish_stddev(const struct acc *a)
 }
 
 static const struct aggregate aggregates[] = {
-    {AGGR_SUM,    add_sum,     finish_sum   },
-    {AGGR_AVG,    add_avg,     finish_avg   },
-    {AGGR_MIN,    add_min,     finish_value },
-    {AGGR_MAX,    add_max,     finish_value },
-    {AGGR_COUNT,  add_nothing, finish_count },
-    {AGGR_GROUP,  add_nothing, finish_one   },
-    {AGGR_STDDEV, add_var,     finish_stddev},
-    {AGGR_STDVAR, add_var,     finish_stdvar},
+    {AGGR_SUM, add_sum, finish_sum},         {AGGR_AVG, add_avg, finish_avg},
+    {AGGR_MIN, add_min, finish_value},       {AGGR_MAX, add_max, finish_value},
+    {AGGR_COUNT, add_nothing, finish_count}, {AGGR_GROUP, add_nothing, finish_one},
+    {AGGR_STDDEV, add_var, finish_stddev},   {AGGR_STDVAR, add_var, finish_stdvar},
 };
 
 /* --- groups --- */
@@ -186,7 +182,7 @@ static int aggr_put(struct sink *sink, struct row *row)
     int rc = eval_pick(s->ev, &s->picker, row->labels, &key);
     if (rc == 0) rc = label_map_put(s->ev, &s->map, key, &index, &added);
     if (rc == 0 && added) rc = group_new(s, index);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     struct group *g = &s->groups[index];
     g->drop_name |= row->drop_name;
     for (size_t i = 0; i < s->ev->steps; i++) {
@@ -207,7 +203,7 @@ static int aggr_finish(struct aggr_sink *s, struct sink *out)
             v[i] = group->acc[i].count > 0 ? s->how->finish(&group->acc[i]) : ABSENT;
         struct row row = {group->labels, group->drop_name, v};
         int rc = out->put(out, &row);
-        if (rc < 0) return rc;
+        if (rc) return rc;
     }
     return 0;
 }
@@ -229,5 +225,5 @@ int eval_aggregate(struct eval *ev, const struct expr *e, struct sink *out)
     eval_inner_init(&inner, ev);
     int rc = eval_rows(&inner.ev, e->aggregate.expr, &s.sink);
     eval_inner_release(&inner);
-    return rc < 0 ? rc : aggr_finish(&s, out);
+    return rc ? rc : aggr_finish(&s, out);
 }

@@ -68,7 +68,7 @@ int eval_binary_scalar(struct eval *ev, const struct expr *e, double *out)
     double *rhs;
     int rc = eval_scalar(ev, e->binary.lhs, out);
     if (rc == 0) rc = eval_scalar_new(ev, e->binary.rhs, &rhs);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     bool comparison = binary_is_comparison(e->binary.op);
     for (size_t i = 0; i < ev->steps; i++) {
         bool keep;
@@ -109,7 +109,7 @@ static int scaler_put(struct sink *sink, struct row *row)
     scale(s, row->v);
     if (s->drops_name) {
         int rc = eval_drop_name(s->ev, row);
-        if (rc < 0) return rc;
+        if (rc) return rc;
     }
     return s->out->put(s->out, row);
 }
@@ -119,7 +119,7 @@ static int vector_scalar(struct eval *ev, const struct expr *e, struct sink *out
     bool left = e->binary.lhs->type == T_SCALAR;
     double *scalar;
     int rc = eval_scalar_new(ev, left ? e->binary.lhs : e->binary.rhs, &scalar);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     struct scaler s = {
         .sink.put = scaler_put,
         .ev = ev,

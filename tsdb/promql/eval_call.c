@@ -27,7 +27,7 @@ static int mapper_put(struct sink *s, struct row *row)
     for (size_t i = 0; i < m->ev->steps; i++)
         if (!is_absent(row->v[i])) row->v[i] = m->map(row->v[i]);
     int rc = eval_drop_name(m->ev, row);
-    return rc < 0 ? rc : m->out->put(m->out, row);
+    return rc ? rc : m->out->put(m->out, row);
 }
 
 static int call_map(struct eval *ev, const struct expr *e, struct sink *out)
@@ -84,23 +84,20 @@ static int ranger_put(struct range_sink *s, const struct samples *samples)
     struct row row = {samples->labels, samples->drop_name, r->v};
     if (!r->call.expr->call.fn->body.keeps_name) {
         int rc = eval_drop_name(r->call.ev, &row);
-        if (rc < 0) return rc;
+        if (rc) return rc;
     }
     return r->out->put(r->out, &row);
 }
 
 static int call_range(struct eval *ev, const struct expr *e, struct sink *out)
 {
-    struct ranger r = {
-        .sink.put = ranger_put, .call = {.ev = ev, .expr = e},
-             .out = out
-    };
+    struct ranger r = {.sink.put = ranger_put, .call = {.ev = ev, .expr = e}, .out = out};
     const struct expr *range = NULL;
     for (size_t i = 0; i < e->call.count && i < PROMQL_FN_ARGS; i++) {
         if (e->call.args[i]->type == T_MATRIX) range = e->call.args[i];
         if (e->call.args[i]->type != T_SCALAR) continue;
         int rc = eval_scalar_new(ev, e->call.args[i], &r.call.args[i]);
-        if (rc < 0) return rc;
+        if (rc) return rc;
     }
     if (!range) return eval_fail(ev, "%s() needs a range vector", e->call.fn->name);
     r.v = eval_values(ev);

@@ -26,7 +26,7 @@ static int call_seconds(struct eval *ev, const struct expr *e, double *out)
     bool max = str_eq(name, STR("max_of"));
     if ((!max && !str_eq(name, STR("min_of"))) || e->call.count != 2)
         return eval_fail(ev, "%s() cannot be part of a duration", e->call.fn->name);
-    double l, r;
+    double l = 0, r = 0;
     int rc = seconds_of(ev, e->call.args[0], &l);
     if (rc == 0) rc = seconds_of(ev, e->call.args[1], &r);
     if (rc == 0) *out = max ? fmax(l, r) : fmin(l, r);
@@ -35,11 +35,11 @@ static int call_seconds(struct eval *ev, const struct expr *e, double *out)
 
 static int binary_seconds(struct eval *ev, const struct expr *e, double *out)
 {
-    double l, r;
+    double l = 0, r = 0;
     bool keep;
     int rc = seconds_of(ev, e->binary.lhs, &l);
     if (rc == 0) rc = seconds_of(ev, e->binary.rhs, &r);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     if (r == 0 && e->binary.op == OP_DIV)
         return eval_fail(ev, "division by zero in duration expression");
     if (r == 0 && e->binary.op == OP_MOD)
@@ -52,6 +52,7 @@ static int seconds_of(struct eval *ev, const struct expr *e, double *out)
 {
     e = eval_unwrap(e);
     int rc;
+    *out = 0;
     switch (e->kind) {
     case EXPR_NUMBER:
         *out = e->number;
@@ -73,9 +74,9 @@ int eval_duration(struct eval *ev, const struct duration *d, int64_t *out_ms)
 {
     *out_ms = d->ms;
     if (d->expr) {
-        double s;
+        double s = 0;
         int rc = seconds_of(ev, d->expr, &s);
-        if (rc < 0) return rc;
+        if (rc) return rc;
         if (!(fabs(s) < (double)MAX_DURATION_MS / 1000))
             return eval_fail(ev, "duration out of range");
         *out_ms = (int64_t)round(s * 1000);

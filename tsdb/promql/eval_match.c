@@ -51,11 +51,11 @@ static int side_numbers(struct match *m, const struct side *s, uint32_t *group)
         bool added;
         int rc = eval_pick(m->ev, &picker, s->rows.v[i].labels, &key);
         if (rc == 0) rc = label_map_put(m->ev, &m->groups, key, &index, &added);
-        if (rc < 0) return rc;
+        if (rc) return rc;
         group[i] = (uint32_t)index;
         if (!added) continue;
         rc = eval_keep_key(m->ev, &m->groups.keys[index]);
-        if (rc < 0) return rc;
+        if (rc) return rc;
     }
     return 0;
 }
@@ -83,7 +83,7 @@ static int match_groups(struct match *m)
     int rc = side_numbers(m, &m->one, one);
     if (rc == 0) rc = side_numbers(m, &m->many, many);
     if (rc == 0) rc = side_chain(m, &m->one, one);
-    return rc < 0 ? rc : side_chain(m, &m->many, many);
+    return rc ? rc : side_chain(m, &m->many, many);
 }
 
 static int match_any_many(struct match *m)
@@ -116,7 +116,7 @@ static int duplicate_error(struct match *m, struct labels a, struct labels b)
     struct picker picker = {.names = &vm->labels, .keep = vm->on};
     struct labels key;
     int rc = eval_pick(m->ev, &picker, a, &key);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     struct buf text = BUF_INIT(1 << 20);
     buf_addstr(&text, "found duplicate series for the match group ");
     print_series(key, &text);
@@ -153,7 +153,7 @@ static int group_one_side(struct match *m, uint32_t first, struct group *g)
             from[i] = r;
         }
         int rc = eval_tick(m->ev->run, steps);
-        if (rc < 0) return rc;
+        if (rc) return rc;
     }
     g->one = v;
     g->one_row = from;
@@ -200,7 +200,7 @@ static int group_seen(struct match *m, struct group *g, struct labels result, bo
     bool added;
     if (m->e->binary.matching.card != CARD_ONE_TO_ONE) {
         int rc = label_map_put(work, &g->results, result, &index, &added);
-        if (rc < 0) return rc;
+        if (rc) return rc;
     }
     if (index >= g->seen_cap) {
         size_t cap = g->seen_cap ? 2 * g->seen_cap : 4;
@@ -230,11 +230,11 @@ static int match_row(struct match *m, struct group *g, const struct row *many, u
     enum binary_op op = m->e->binary.op;
     bool as_bool = m->e->binary.return_bool;
     struct row out = {.v = m->v};
-    bool *seen;
+    bool *seen = NULL;
     uint32_t one = only == NO_ROW ? g->first_one : only;
     int rc = result_labels(m, many, &m->one.rows.v[one], &out);
     if (rc == 0) rc = group_seen(m, g, out.labels, &seen);
-    if (rc < 0) return rc;
+    if (rc || !seen) return rc;
     for (size_t i = 0; i < m->ev->steps; i++) {
         out.v[i] = ABSENT;
         if (is_absent(many->v[i]) || is_absent(g->one[i])) continue;
@@ -247,7 +247,7 @@ static int match_row(struct match *m, struct group *g, const struct row *many, u
         out.v[i] = as_bool ? (double)keep : keep ? v : ABSENT;
     }
     rc = eval_tick(m->ev->run, m->ev->steps);
-    return rc < 0 ? rc : m->out->put(m->out, &out);
+    return rc ? rc : m->out->put(m->out, &out);
 }
 
 static int match_group(struct match *m, size_t group)
@@ -277,7 +277,7 @@ int eval_match(struct eval *ev, const struct expr *e, struct sink *out)
     if (rc == 0) rc = eval_collect(ev, e->binary.rhs, &right->rows);
     if (rc == 0) rc = match_groups(&m);
     if (rc == 0) rc = match_any_many(&m);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     m.v = eval_values(ev);
     if (!m.v) return eval_nomem(ev);
     eval_inner_init(&m.work, ev);

@@ -58,7 +58,7 @@ static int result_rows(struct eval *ev, const struct rows *rows, struct promql_r
     if (!out->series) return eval_nomem(ev);
     for (size_t i = 0; i < rows->count; i++) {
         int rc = result_points(ev, &rows->v[i], &out->series[out->series_count]);
-        if (rc < 0) return rc;
+        if (rc) return rc;
         if (out->series[out->series_count].count) out->series_count++;
     }
     if (out->type == T_MATRIX || !ev->run->ordered)
@@ -72,11 +72,11 @@ static int result_vector(struct eval *ev, const struct expr *e, struct promql_re
     merger_init(&f.merger, ev, false);
     if (ev->run->q->delayed_name_removal) {
         int rc = eval_rows(ev, e, &f.sink);
-        return rc < 0 ? rc : result_rows(ev, &f.merger.rows, out);
+        return rc ? rc : result_rows(ev, &f.merger.rows, out);
     }
     struct rows rows = {0};
     int rc = eval_collect(ev, e, &rows);
-    return rc < 0 ? rc : result_rows(ev, &rows, out);
+    return rc ? rc : result_rows(ev, &rows, out);
 }
 
 static int result_scalar(struct eval *ev, const struct expr *e, struct promql_result *out)
@@ -84,7 +84,7 @@ static int result_scalar(struct eval *ev, const struct expr *e, struct promql_re
     struct row row = {.v = eval_values(ev)};
     if (!row.v) return eval_nomem(ev);
     int rc = eval_scalar(ev, e, row.v);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     if (out->type == T_MATRIX) return result_rows(ev, &(struct rows){&row, 1, 1}, out);
     out->scalar = row.v[0];
     return 0;
@@ -196,7 +196,7 @@ int promql_eval(const struct expr *e, struct promql_query *q, struct promql_resu
     struct eval ev = {
         .run = &run, .arena = q->arena, .start_ms = q->start_ms, .step_ms = q->step_ms};
     int rc = check_query(q, &ev.steps, err);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     run.query_steps = ev.steps;
 
     struct inner inner;

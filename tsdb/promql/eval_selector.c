@@ -21,7 +21,7 @@ static int anchor_of(struct eval *ev, const struct time_modifier *mod, struct an
     int64_t offset_ms = 0;
     if (mod->has_offset) {
         int rc = eval_duration(ev, &mod->offset, &offset_ms);
-        if (rc < 0) return rc;
+        if (rc) return rc;
     }
     int64_t first = ev->start_ms, last = eval_time(ev, ev->steps - 1);
     switch (mod->at) {
@@ -104,11 +104,11 @@ static int instant_series(const struct instant *in, struct series_set *set, doub
         int rc = set->ops->next(set, &view, ev->run->err);
         if (rc <= 0) return rc;
         rc = eval_tick(ev->run, view.count + ev->steps);
-        if (rc < 0) return rc;
+        if (rc) return rc;
         if (!instant_fill(in, &view, values)) continue;
         struct row row = {.labels = view.labels, .v = values};
         rc = out->put(out, &row);
-        if (rc < 0) return rc;
+        if (rc) return rc;
     }
 }
 
@@ -116,16 +116,16 @@ int eval_selector(struct eval *ev, const struct expr *e, bool timestamps, struct
 {
     if (e->selector.is_range) return eval_fail(ev, "expected an instant vector, got range vector");
     int rc = check_plain(ev, e);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     struct instant in = {.ev = ev, .timestamps = timestamps};
     rc = anchor_of(ev, &e->selector.mod, &in.at);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     double *values = eval_values(ev);
     if (!values) return eval_nomem(ev);
     struct series_set *set = NULL;
     int64_t start = ms_add(ms_sub(in.at.first_ms, ev->run->lookback_ms), 1);
     rc = select_series(ev, e, start, in.at.last_ms, "", ev->steps == 1, &set);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     rc = instant_series(&in, set, values, out);
     set->ops->free(set);
     return rc;
@@ -173,18 +173,18 @@ static int range_series(struct eval *ev, struct series_set *set, struct range_si
         if (rc <= 0) return rc;
         rc = eval_tick(ev->run, view.count);
         if (rc == 0) rc = compact(ev, &c, &view);
-        if (rc < 0) return rc;
+        if (rc) return rc;
         if (view.count == 0) continue;
         struct samples samples = {view.labels, false, view.t, view.v, view.count};
         rc = out->put(out, &samples);
-        if (rc < 0) return rc;
+        if (rc) return rc;
     }
 }
 
 static int range_of(struct eval *ev, const struct duration *d, int64_t *out_ms)
 {
     int rc = eval_duration(ev, d, out_ms);
-    if (rc < 0 || *out_ms > 0) return rc;
+    if (rc || *out_ms > 0) return rc;
     return eval_fail(ev, "duration must be greater than 0");
 }
 
@@ -195,13 +195,13 @@ static int range_selector(struct eval *ev, const struct expr *e, const char *fun
     int rc = check_plain(ev, e);
     if (rc == 0) rc = anchor_of(ev, &e->selector.mod, &at);
     if (rc == 0) rc = range_of(ev, &e->selector.range, &w->range_ms);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     w->first_end_ms = at.first_ms;
     w->stride_ms = at.stride_ms;
     struct series_set *set = NULL;
     int64_t start = ms_add(ms_sub(at.first_ms, w->range_ms), 1);
     rc = select_series(ev, e, start, at.last_ms, func, false, &set);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     rc = range_series(ev, set, out);
     set->ops->free(set);
     return rc;
@@ -232,7 +232,7 @@ static int subquery_put(struct sink *s, struct row *row)
     if (labels_copy(sub->outer->arena, row->labels, &samples.labels) < 0)
         return eval_nomem(sub->outer);
     int rc = sub->out->put(sub->out, &samples);
-    return rc < 0 ? rc : eval_tick(sub->inner->run, sub->inner->steps);
+    return rc ? rc : eval_tick(sub->inner->run, sub->inner->steps);
 }
 
 /* The steps of a subquery: multiples of its step in (first - range, last]. False when there is
@@ -271,7 +271,7 @@ static int range_subquery(struct eval *ev, const struct expr *e, struct windows 
     int rc = anchor_of(ev, &e->subquery.mod, &at);
     if (rc == 0) rc = range_of(ev, &e->subquery.range, &w->range_ms);
     if (rc == 0 && e->subquery.has_step) rc = range_of(ev, &e->subquery.step, &step_ms);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     w->first_end_ms = at.first_ms;
     w->stride_ms = at.stride_ms;
     struct inner inner;

@@ -22,7 +22,7 @@ static int group_of(struct presence *p, struct labels ls, size_t *index, bool *a
     struct labels key;
     int rc = eval_pick(p->ev, &p->picker, ls, &key);
     if (rc == 0) rc = label_map_put(p->ev, &p->map, key, index, added);
-    return rc < 0 || !*added ? rc : eval_keep_key(p->ev, &p->map.keys[*index]);
+    return rc || !*added ? rc : eval_keep_key(p->ev, &p->map.keys[*index]);
 }
 
 static int presence_room(struct presence *p, size_t index)
@@ -43,7 +43,7 @@ static int presence_add(struct presence *p, const struct row *row)
     bool added;
     int rc = group_of(p, row->labels, &index, &added);
     if (rc == 0) rc = presence_room(p, index);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     if (!p->seen[index]) p->seen[index] = arena_zalloc(p->ev->arena, p->ev->steps);
     if (!p->seen[index]) return eval_nomem(p->ev);
     for (size_t i = 0; i < p->ev->steps; i++)
@@ -58,7 +58,7 @@ static int presence_filter(struct presence *p, struct row *row, bool keep_presen
     bool added;
     int rc = group_of(p, row->labels, &index, &added);
     if (rc == 0) rc = presence_room(p, index);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     const bool *seen = p->seen[index];
     for (size_t i = 0; i < p->ev->steps; i++)
         if ((seen && seen[i]) != keep_present) row->v[i] = ABSENT;
@@ -81,7 +81,7 @@ static int filter_put(struct sink *s, struct row *row)
 {
     struct presence_sink *f = (struct presence_sink *)s;
     int rc = presence_filter(f->p, row, f->keep_present);
-    return rc < 0 ? rc : f->out->put(f->out, row);
+    return rc ? rc : f->out->put(f->out, row);
 }
 
 /* Notes where the left has values and passes them on. */
@@ -89,23 +89,21 @@ static int tee_put(struct sink *s, struct row *row)
 {
     struct presence_sink *f = (struct presence_sink *)s;
     int rc = presence_add(f->p, row);
-    return rc < 0 ? rc : f->out->put(f->out, row);
+    return rc ? rc : f->out->put(f->out, row);
 }
 
 int eval_set(struct eval *ev, const struct expr *e, struct sink *out)
 {
     const struct vector_matching *m = &e->binary.matching;
-    struct presence p = {
-        .ev = ev, .picker = {.names = &m->labels, .keep = m->on}
-    };
+    struct presence p = {.ev = ev, .picker = {.names = &m->labels, .keep = m->on}};
     struct presence_sink gather = {.sink.put = gather_put, .p = &p};
     struct presence_sink tee = {.sink.put = tee_put, .p = &p, .out = out};
     struct presence_sink filter = {.sink.put = filter_put, .p = &p, .out = out};
     if (e->binary.op == OP_OR) { /* the right's rows where the left has none */
         int rc = eval_rows(ev, e->binary.lhs, &tee.sink);
-        return rc < 0 ? rc : eval_rows(ev, e->binary.rhs, &filter.sink);
+        return rc ? rc : eval_rows(ev, e->binary.rhs, &filter.sink);
     }
     filter.keep_present = e->binary.op == OP_AND;
     int rc = eval_rows(ev, e->binary.rhs, &gather.sink);
-    return rc < 0 ? rc : eval_rows(ev, e->binary.lhs, &filter.sink);
+    return rc ? rc : eval_rows(ev, e->binary.lhs, &filter.sink);
 }

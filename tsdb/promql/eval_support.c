@@ -163,7 +163,7 @@ int eval_push(struct rows *rows, struct sink *out)
 {
     for (size_t i = 0; i < rows->count; i++) {
         int rc = out->put(out, &rows->v[i]);
-        if (rc < 0) return rc;
+        if (rc) return rc;
     }
     return 0;
 }
@@ -196,7 +196,7 @@ int label_map_put(struct eval *ev, struct label_map *m, struct labels key, size_
 {
     if (m->count == m->cap) {
         int rc = label_map_grow(ev, m);
-        if (rc < 0) return rc;
+        if (rc) return rc;
     }
     uint64_t h = labels_hash(key);
     size_t s = h & (m->slot_count - 1);
@@ -234,7 +234,7 @@ static int merger_put(struct sink *s, struct row *row)
     bool added;
     if (row_is_empty(m->ev, row)) return 0;
     int rc = label_map_put(m->ev, &m->map, row->labels, &index, &added);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     if (added) return rows_add(m->ev, &m->rows, row);
     bool clash = m->strict;
     struct row *old = &m->rows.v[index];

@@ -27,7 +27,7 @@ static int number_rows(struct eval *ev, const struct expr *e, struct arena *labe
         bool added;
         int rc = eval_pick(ev, &picker, g->rows.v[i].labels, &key);
         if (rc == 0) rc = label_map_put(ev, &g->map, key, &index, &added);
-        if (rc < 0) return rc;
+        if (rc) return rc;
         g->group[i] = (uint32_t)index;
         if (added && labels_copy(labels, key, &g->map.keys[index]) < 0) return eval_nomem(ev);
     }
@@ -40,13 +40,13 @@ static int group_rows(struct eval *ev, const struct expr *e, struct arena *label
 {
     *g = (struct grouped){0};
     int rc = eval_collect(ev, e->aggregate.expr, &g->rows);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     size_t n = g->rows.count;
     g->group = arena_alloc(ev->arena, (n + 1) * sizeof g->group[0]);
     g->order = arena_alloc(ev->arena, (n + 1) * sizeof g->order[0]);
     if (!g->group || !g->order) return eval_nomem(ev);
     rc = number_rows(ev, e, labels, g);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     g->first = arena_array(ev->arena, g->map.count + 2, sizeof g->first[0]);
     if (!g->first) return eval_nomem(ev);
     for (size_t i = 0; i < n; i++)
@@ -118,7 +118,7 @@ static int eval_topk(struct eval *ev, const struct expr *e, struct sink *out)
     double *k;
     int rc = parameter_k(ev, e, &k);
     if (rc == 0) rc = group_rows(ev, e, ev->arena, &g);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     struct candidate *work = arena_alloc(ev->arena, (g.rows.count + 1) * sizeof *work);
     if (!work) return eval_nomem(ev);
     bool bottom = e->aggregate.op == AGGR_BOTTOMK;
@@ -132,7 +132,7 @@ static int eval_topk(struct eval *ev, const struct expr *e, struct sink *out)
             for (size_t c = 0; c < kept && rc == 0; c++)
                 rc = out->put(out, &g.rows.v[work[c].row]);
         }
-        if (rc < 0) return rc;
+        if (rc) return rc;
     }
     if (ev->steps > 1) return eval_push(&g.rows, out);
     if (ev->run->query_steps == 1) ev->run->ordered = true;
@@ -168,7 +168,7 @@ static int quantile_group(struct eval *ev, const struct grouped *g, size_t group
         }
         row->v[step] = n ? quantile_of(q[step], work, n) : ABSENT;
         int rc = eval_tick(ev->run, 8 * (to - from));
-        if (rc < 0) return rc;
+        if (rc) return rc;
     }
     return 0;
 }
@@ -179,7 +179,7 @@ static int eval_quantile(struct eval *ev, const struct expr *e, struct sink *out
     double *q, *v = eval_values(ev);
     if (!v) return eval_nomem(ev);
     int rc = parameter_q(ev, e, &q);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     struct inner inner;
     eval_inner_init(&inner, ev);
     rc = group_rows(&inner.ev, e, ev->arena, &g);
@@ -221,7 +221,7 @@ static int value_group(struct counter *c, const struct row *row, double v, size_
     bool added;
     int rc = eval_pick(c->ev, &c->picker, label_builder_view(&b), &key);
     if (rc == 0) rc = label_map_put(c->ev, &c->map, key, index, &added);
-    if (rc < 0 || !added) return rc;
+    if (rc || !added) return rc;
     if (labels_copy(c->ev->arena, key, &c->map.keys[*index]) < 0) return eval_nomem(c->ev);
     struct row fresh = {c->map.keys[*index], row->drop_name, c->blank};
     return rows_add(c->ev, &c->rows, &fresh);
@@ -239,7 +239,7 @@ static int counter_put(struct sink *s, struct row *row)
         if (!known || double_bits(v) != double_bits(last)) {
             int rc = value_group(c, row, v, &index);
             if (rc == 0) rc = eval_tick(c->ev->run, 32);
-            if (rc < 0) return rc;
+            if (rc) return rc;
             known = true;
             last = v;
         }
@@ -273,7 +273,7 @@ static int eval_count_values(struct eval *ev, const struct expr *e, struct sink 
     eval_inner_init(&inner, ev);
     int rc = eval_rows(&inner.ev, e->aggregate.expr, &c.sink);
     eval_inner_release(&inner);
-    return rc < 0 ? rc : eval_push(&c.rows, out);
+    return rc ? rc : eval_push(&c.rows, out);
 }
 
 int eval_aggregate_rows(struct eval *ev, const struct expr *e, struct sink *out)

@@ -11,6 +11,7 @@
 enum { STABLE = false, EXPERIMENTAL = true };
 enum { ANY = PROMQL_FN_VARIADIC };
 
+// clang-format off
 /* How the bodies are evaluated (see fns.h). _AT: depends on the evaluation time by itself; _NAMED:
  * keeps __name__; NONE: no body, fails clearly. */
 #define NONE           {.kind = PROMQL_FN_NONE}
@@ -27,7 +28,6 @@ enum { ANY = PROMQL_FN_VARIADIC };
 #define LABELS(f)      {.kind = PROMQL_FN_ROWS, .keeps_name = true, .makes_labels = true, .rows = (f)}
 
 /* name, argument types, least and most arguments, result type, stage, body; sorted by name */
-// clang-format off
 static const struct promql_fn fns[] = {
     {"abs",                          {T_VECTOR},                                         1, 1,   T_VECTOR, STABLE,       MAP(fabs)},
     {"absent",                       {T_VECTOR},                                         1, 1,   T_VECTOR, STABLE,       ROWS(fn_absent)},

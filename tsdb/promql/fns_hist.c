@@ -181,7 +181,7 @@ static int histograms_put(struct sink *s, struct row *row)
         rc = eval_nomem(h->result);
     if (rc == 0) rc = parts_room(h, h->rows.count);
     if (rc == 0) rc = rows_add(h->ev, &h->rows, row);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     part.v = h->rows.v[h->rows.count - 1].v;
     h->parts[h->rows.count - 1] = part;
     return 0;
@@ -249,7 +249,7 @@ static int histogram_row(struct histograms *h, const struct statistic *st, const
                        : st->q ? bucket_quantile(st->q[step], work, n, f, eval_time(h->ev, step))
                                : bucket_fraction(st->lower[step], st->upper[step], work, n);
         int rc = eval_tick(h->ev->run, count);
-        if (rc < 0) return rc;
+        if (rc) return rc;
     }
     return 0;
 }
@@ -270,7 +270,7 @@ static int histogram_rows(struct histograms *h, const struct statistic *st, stru
         int rc = histogram_row(h, st, &h->parts[from], i - from, work, &row);
         if (rc == 0) rc = eval_drop_name(h->result, &row);
         if (rc == 0) rc = out->put(out, &row);
-        if (rc < 0) return rc;
+        if (rc) return rc;
     }
     return 0;
 }
@@ -301,7 +301,7 @@ int fn_histogram_quantile(struct eval *ev, const struct expr *call, struct sink 
                        "quantile value should be between 0 and 1, got %s", text);
     }
     struct statistic st = {.q = q};
-    return rc < 0 ? rc : statistic_of(ev, call->call.args[1], &st, out);
+    return rc ? rc : statistic_of(ev, call->call.args[1], &st, out);
 }
 
 int fn_histogram_fraction(struct eval *ev, const struct expr *call, struct sink *out)
@@ -310,5 +310,5 @@ int fn_histogram_fraction(struct eval *ev, const struct expr *call, struct sink 
     int rc = eval_scalar_new(ev, call->call.args[0], &lower);
     if (rc == 0) rc = eval_scalar_new(ev, call->call.args[1], &upper);
     struct statistic st = {.lower = lower, .upper = upper};
-    return rc < 0 ? rc : statistic_of(ev, call->call.args[2], &st, out);
+    return rc ? rc : statistic_of(ev, call->call.args[2], &st, out);
 }

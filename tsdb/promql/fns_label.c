@@ -53,7 +53,7 @@ static int replacer_put(struct sink *s, struct row *row)
                          err_text(rc));
     if (r->value.err) return eval_fail(r->ev, "label_replace() made too long a value");
     if (rc == 1) rc = set_label(r->ev, row, r->dst, (struct str){r->value.p, r->value.len});
-    return rc < 0 ? rc : r->out->put(r->out, row);
+    return rc ? rc : r->out->put(r->out, row);
 }
 
 int fn_label_replace(struct eval *ev, const struct expr *call, struct sink *out)
@@ -94,7 +94,7 @@ static int joiner_put(struct sink *s, struct row *row)
     }
     if (j->value.err) return eval_fail(j->ev, "label_join() made too long a value");
     int rc = set_label(j->ev, row, j->dst, (struct str){j->value.p, j->value.len});
-    return rc < 0 ? rc : j->out->put(j->out, row);
+    return rc ? rc : j->out->put(j->out, row);
 }
 
 int fn_label_join(struct eval *ev, const struct expr *call, struct sink *out)

@@ -48,7 +48,7 @@ static int formula_put(struct sink *s, struct row *row)
     for (size_t i = 0; i < f->ev->steps; i++)
         if (!is_absent(row->v[i])) row->v[i] = f->value(row->v[i], f->a[i], f->b[i]);
     int rc = eval_drop_name(f->ev, row);
-    return rc < 0 ? rc : f->out->put(f->out, row);
+    return rc ? rc : f->out->put(f->out, row);
 }
 
 /* The parameters are scalars number 1 and 2 of the call, or fallback where there is none. */
@@ -65,7 +65,7 @@ static int apply(struct eval *ev, const struct expr *e, struct sink *out, double
             v[i] = fallback;
         if (p + 1 >= e->call.count) continue;
         int rc = eval_scalar(ev, e->call.args[p + 1], v);
-        if (rc < 0) return rc;
+        if (rc) return rc;
     }
     return eval_rows(ev, e->call.args[0], &f.sink);
 }

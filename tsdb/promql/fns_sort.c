@@ -82,11 +82,11 @@ static int sorted(struct eval *ev, const struct expr *call, struct sink *out, bo
         int rc = eval_note(ev, NOTE_WARNING, call,
                            "sort is ineffective for range queries since results are always "
                            "ordered by labels");
-        return rc < 0 ? rc : eval_rows(ev, call->call.args[0], out);
+        return rc ? rc : eval_rows(ev, call->call.args[0], out);
     }
     struct rows rows;
     int rc = eval_collect(ev, call->call.args[0], &rows);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     struct sort_key *keys = arena_alloc(ev->arena, (rows.count + 1) * sizeof *keys);
     if (!keys) return eval_nomem(ev);
     for (size_t i = 0; i < rows.count; i++)

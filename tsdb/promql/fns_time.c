@@ -153,7 +153,7 @@ static int stamper_put(struct sink *s, struct row *row)
     for (size_t i = 0; i < st->ev->steps && !st->stamped; i++)
         if (!is_absent(row->v[i])) row->v[i] = (double)eval_time(st->ev, i) / 1000;
     int rc = eval_drop_name(st->ev, row);
-    return rc < 0 ? rc : st->out->put(st->out, row);
+    return rc ? rc : st->out->put(st->out, row);
 }
 
 /* Of a selector the time of the sample, of anything else the evaluation time. */

@@ -74,7 +74,7 @@ static int absence(struct eval *ev, const struct expr *call, struct sink *out)
     int rc = arg->type == T_MATRIX ? eval_range(ev, arg, call->call.fn->name, &p.w, &p.range_sink)
                                    : eval_rows(ev, arg, &p.sink);
     if (rc == 0) rc = absent_labels(ev, arg, &row.labels);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     for (size_t i = 0; i < ev->steps; i++)
         row.v[i] = p.seen[i] ? ABSENT : 1;
     return out->put(out, &row);
@@ -96,7 +96,7 @@ int fn_vector(struct eval *ev, const struct expr *call, struct sink *out)
 {
     struct row row = {0};
     int rc = eval_scalar_new(ev, call->call.args[0], &row.v);
-    return rc < 0 ? rc : out->put(out, &row);
+    return rc ? rc : out->put(out, &row);
 }
 
 struct single {

@@ -53,25 +53,31 @@ static int check_failure(const struct script_case *c, int rc, const struct errms
     return 1;
 }
 
+/* Whether some expectation of that kind matches; it is then met. */
+static bool note_expected(const struct script_case *c, enum expect_kind kind, const char *text,
+                          bool *met)
+{
+    bool expected = false;
+    for (size_t i = 0; i < c->expect_count; i++) {
+        if (c->expect[i].kind != kind || !text_matches(&c->expect[i], str_of(text))) continue;
+        met[i] = true;
+        expected = true;
+    }
+    return expected;
+}
+
+/* Annotations count only where a script speaks of them; then all of that kind do. */
 static int check_notes(const struct script_case *c, enum expect_kind kind, bool none,
                        const struct promql_result *r, struct buf *why)
 {
     const char *name = kind == EXPECT_WARN ? "warning" : "info";
-    bool met[MAX_EXPECTATIONS] = {0};
-    size_t wanted = 0;
+    bool met[MAX_EXPECTATIONS] = {0}, checked = none;
     for (size_t i = 0; i < c->expect_count; i++)
-        wanted += c->expect[i].kind == kind;
-    for (size_t n = 0; n < r->annotation_count && (none || wanted); n++) {
-        if (r->annotations[n].warning != (kind == EXPECT_WARN)) continue;
-        bool matched = false;
-        for (size_t i = 0; i < c->expect_count; i++) {
-            if (c->expect[i].kind != kind) continue;
-            bool here = text_matches(&c->expect[i], str_of(r->annotations[n].text));
-            met[i] |= here;
-            matched |= here;
-        }
-        if (matched) continue;
-        buf_addf(why, "expected no such %s, got \"%s\"", name, r->annotations[n].text);
+        checked |= c->expect[i].kind == kind;
+    for (size_t n = 0; n < r->annotation_count && checked; n++) {
+        const struct promql_annotation *a = &r->annotations[n];
+        if (a->warning != (kind == EXPECT_WARN) || note_expected(c, kind, a->text, met)) continue;
+        buf_addf(why, "expected no such %s, got \"%s\"", name, a->text);
         return 1;
     }
     for (size_t i = 0; i < c->expect_count; i++) {
