@@ -16,7 +16,8 @@ bool scaled_at(double v, unsigned scale, int64_t *n)
 {
     double x = v * powers[scale];
     if (!(x > -limit && x < limit)) return false;
-    *n = (int64_t)(x < 0 ? x - 0.5 : x + 0.5);
+    double half = x > -limit / 2 && x < limit / 2 ? 0.5 : 0; /* larger ones have no fraction */
+    *n = (int64_t)(x < 0 ? x - half : x + half);
     return double_bits(scaled_value(*n, scale)) == double_bits(v);
 }
 

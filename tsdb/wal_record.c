@@ -124,7 +124,7 @@ void wal_samples_put(struct wal_samples *w, uint32_t id, int64_t t_ms, double v,
 {
     uint8_t *tag = w->p++;
     *tag = 0;
-    if (id != w->id + 1) {
+    if (id != (uint64_t)w->id + 1) {
         *tag |= TAG_ID;
         w->p = varint_put(w->p, zigzag((int64_t)id - (int64_t)w->id));
     }
