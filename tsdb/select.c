@@ -134,7 +134,7 @@ static int read_head(struct tsdb_set *set, const struct item *item, uint64_t *fl
     const struct series *s = head_series(h, item->slot);
     bool newest = s->last_ms >= set->start_ms && s->last_ms <= set->end_ms;
     *need_files = s->flushed_ms >= set->start_ms;
-    if (set->latest_only && newest && !s->rewritten && s->last_ms > s->flushed_ms) {
+    if (set->latest_only && newest && !s->rewritten && s->last_ms >= s->flushed_ms) {
         *need_files = false;
         rc = sample_vec_add(&set->from_head, s->last_ms, double_of_bits(s->stream.bits));
     } else {
