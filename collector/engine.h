@@ -79,8 +79,9 @@ int collector_engine_latest(struct collector_engine *e, local_visit_fn *each, vo
 typedef void self_report_fn(void *arg, struct collect *c);
 void collector_engine_self(struct collector_engine *e, self_report_fn *report, void *arg);
 
-/* One cycle of the named collectors (NULL-terminated; NULL: all on by default) printed as
- * exposition text, nothing stored: `tocsin test collectors`, and the fixture tests. */
+/* One cycle of the named collectors (NULL-terminated; NULL: all that are on; a name may bring its
+ * own options: "netdev:device_exclude=lo;key=value") printed as exposition text, nothing stored:
+ * `tocsin test collectors`, and the fixture tests. */
 int collector_print(const struct collector_config *c, const char *const *names, struct env *env,
                     struct buf *out, struct errmsg *err) MUST_CHECK;
 

@@ -73,29 +73,58 @@ static int print_sample(void *arg, const struct local_sample *s)
 /* --- one collection ------------------------------------------------------------------------------
  */
 
-static bool is_named(const char *const *names, const char *name)
+/* Names as given: "netdev", or "netdev:device_exclude=lo;key=value". */
+static struct str name_of(const char *given)
+{
+    struct str s = str_of(given);
+    return str_split(&s, ':');
+}
+
+static const char *given_as(const char *const *names, const char *name)
 {
     for (; *names; names++)
-        if (strcmp(*names, name) == 0) return true;
-    return false;
+        if (str_eq(name_of(*names), str_of(name))) return *names;
+    return NULL;
 }
 
 static int check_names(const char *const *names, struct errmsg *err)
 {
     for (; names && *names; names++) {
+        struct str name = name_of(*names);
         const char *known[128];
         size_t n = 0;
         for (size_t i = 0; i < collector_count && n < COUNT(known); i++)
             known[n++] = collectors[i]->name;
         size_t i = 0;
-        while (i < n && strcmp(known[i], *names) != 0)
+        while (i < n && !str_eq(str_of(known[i]), name))
             i++;
         if (i < n) continue;
-        const char *near = str_nearest(str_of(*names), known, n);
-        errmsg_set(err, E_INVALID, "unknown collector \"%s\"", *names);
+        const char *near = str_nearest(name, known, n);
+        errmsg_set(err, E_INVALID, "unknown collector \"%.*s\"", (int)name.len, name.p);
         if (near) errmsg_hint(err, "did you mean \"%s\"?", near);
         return E_INVALID;
     }
+    return 0;
+}
+
+enum { GIVEN_OPTIONS_MAX = 16 };
+typedef __typeof__(*((struct conf_map *)NULL)->v) conf_map_row; /* a type without a name there */
+
+/* The options behind a given name; rows hold the result. */
+static int given_options(const char *given, struct host_collector_options *out,
+                         conf_map_row rows[GIVEN_OPTIONS_MAX], struct errmsg *err)
+{
+    struct str rest = str_of(given), pair;
+    size_t n = 0;
+    str_split(&rest, ':');
+    while (rest.p) {
+        pair = str_split(&rest, ';');
+        struct str value = pair, key = str_split(&value, '=');
+        if (!value.p || n == GIVEN_OPTIONS_MAX)
+            return errmsg_set(err, E_INVALID, "\"%s\": expected NAME:key=value;key=value", given);
+        rows[n++] = (conf_map_row){.key = key, .value = value};
+    }
+    *out = (struct host_collector_options){.enabled = true, .options = {.count = n, .v = rows}};
     return 0;
 }
 
@@ -124,6 +153,24 @@ static int collect_once(struct printing *p, const struct collector *def,
     return rc;
 }
 
+static int collect_chosen(struct printing *p, const struct collector *def,
+                          const struct collector_config *config, const char *const *names,
+                          struct env *env, struct errmsg *err)
+{
+    const struct host_collector_options *options;
+    struct host_collector_options own;
+    conf_map_row rows[GIVEN_OPTIONS_MAX];
+    bool wanted = collector_wanted(config, def, &options);
+    const char *given = names ? given_as(names, def->name) : NULL;
+    if (names ? !given : !wanted) return 0;
+    if (given && strchr(given, ':')) {
+        int rc = given_options(given, &own, rows, err);
+        if (rc < 0) return rc;
+        options = &own;
+    }
+    return collect_once(p, def, options, env);
+}
+
 int collector_print(const struct collector_config *config, const char *const *names,
                     struct env *env, struct buf *out, struct errmsg *err)
 {
@@ -139,12 +186,8 @@ int collector_print(const struct collector_config *config, const char *const *na
         kept_files_begin(&p.files);
         series_begin(&p.self.table);
     }
-    for (size_t i = 0; i < collector_count && rc == 0; i++) {
-        const struct host_collector_options *options;
-        bool wanted = collector_wanted(config, collectors[i], &options);
-        if (names) wanted = is_named(names, collectors[i]->name);
-        if (wanted) rc = collect_once(&p, collectors[i], options, env);
-    }
+    for (size_t i = 0; i < collector_count && rc == 0; i++)
+        rc = collect_chosen(&p, collectors[i], config, names, env, err);
     if (rc == 0) {
         struct printer printer = {out, NULL};
         series_publish(&p.self.table, NULL, NULL);
@@ -155,5 +198,6 @@ int collector_print(const struct collector_config *config, const char *const *na
     latest_release(&p.latest);
     kept_files_release(&p.files);
     collect_roots_release(&p.roots);
-    return rc < 0 ? errmsg_set(err, rc, "collection failed: %s", err_text(rc)) : 0;
+    if (rc < 0 && rc != E_INVALID) errmsg_set(err, rc, "collection failed: %s", err_text(rc));
+    return rc;
 }

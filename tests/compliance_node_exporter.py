@@ -66,22 +66,16 @@ def copy_tree(folder, to):
 
 def collect(fixtures):
     build = os.environ.get("BUILD", "build")
-    config = f"""collectors:
-  proc_path: {fixtures}/proc
-  sys_path: {fixtures}/sys
-  host:
-    stat: {{softirqs: true}}
-    diskstats: {{udev_path: {fixtures}/udev/data}}
-    netdev: {{netlink: true, device_include: "^lo$"}}
-    cpu_info: {{info: true, bugs: "^(cpu_meltdown|spectre_.*|mds)$", flags: "^(aes|avx.?|constant_tsc)$"}}
-    netclass: {{device_exclude: "(dmz|int)", ignore_invalid_speed: true}}
-    filesystem: false
-"""
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as f:
-        f.write(config)
-        f.flush()
-        run = subprocess.run([f"{build}/tocsin", "test", "collectors", "--config", f.name],
-                             capture_output=True)
+    options = [
+        "cpu",
+        "stat:softirqs=true", "meminfo", "vmstat", "loadavg", "pressure",
+        f"diskstats:udev_path={fixtures}/udev/data", "netdev:device_include=^lo$;netlink=true",
+        "netstat", "sockstat", "softnet",
+        "netclass:device_exclude=(dmz|int);ignore_invalid_speed=true",
+    ]
+    run = subprocess.run([f"{build}/tocsin", "test", "collectors", "--proc-root",
+                          f"{fixtures}/proc", "--sys-root", f"{fixtures}/sys", *options],
+                         capture_output=True)
     if run.returncode:
         sys.exit(f"tocsin test collectors failed: {run.stderr.decode()}")
     return families(run.stdout.decode())

@@ -13,17 +13,13 @@
 
 #define FIXTURES "tests/fixtures/host"
 
-typedef struct {
-    struct str key, value;
-    const struct ynode *key_node, *value_node;
-} option_row;
+typedef __typeof__(*((struct conf_map *)NULL)->v) option_row; /* a type without a name there */
 
 /* Options as the configuration would give them. */
 static struct host_collector_options with(const char *name, size_t count, option_row *rows)
 {
     return (struct host_collector_options){
-        .name = name, .enabled = true, .options = {.count = count, .v = (void *)rows}
-    };
+        .name = name, .enabled = true, .options = {.count = count, .v = rows}};
 }
 
 static char *print(const struct collector_config *c, const char *const *names)
@@ -69,18 +65,10 @@ static void whole_tree_gives_the_expected_exposition(void **state)
     static const char *const names[] = {"cpu",      "stat",     "meminfo",    "vmstat", "loadavg",
                                         "pressure", "netstat",  "diskstats",  "netdev", "sockstat",
                                         "softnet",  "netclass", "filesystem", NULL};
-    option_row udev[] = {
-        {STR("udev_path"), STR(FIXTURES "/plain/udev"), NULL, NULL}
-    };
-    option_row speed[] = {
-        {STR("ignore_invalid_speed"), STR("true"), NULL, NULL}
-    };
-    option_row softirqs[] = {
-        {STR("softirqs"), STR("true"), NULL, NULL}
-    };
-    option_row types[] = {
-        {STR("exclude_types"), STR("nfs, tmpfs"), NULL, NULL}
-    };
+    option_row udev[] = {{STR("udev_path"), STR(FIXTURES "/plain/udev"), NULL, NULL}};
+    option_row speed[] = {{STR("ignore_invalid_speed"), STR("true"), NULL, NULL}};
+    option_row softirqs[] = {{STR("softirqs"), STR("true"), NULL, NULL}};
+    option_row types[] = {{STR("exclude_types"), STR("nfs, tmpfs"), NULL, NULL}};
     struct host_collector_options host[] = {with("diskstats", 1, udev), with("netclass", 1, speed),
                                             with("stat", 1, softirqs),
                                             with("filesystem", 1, types)};
@@ -104,32 +92,32 @@ static void whole_tree_gives_the_expected_exposition(void **state)
 static const struct {
     const char *collector, *path, *text;
 } refused[] = {
-    {"cpu",       "proc/stat",             ""                                                 },
-    {"cpu",       "proc/stat",             "cpu0\n"                                           },
-    {"cpu",       "proc/stat",             "cpu0 1 2 3\n"                                     },
-    {"cpu",       "proc/stat",             "cpuX 1 2 3 4\n"                                   },
-    {"stat",      "proc/stat",             "cpu0 1 2 3 4\n"                                   },
-    {"stat",      "proc/stat",             "intr x\nctxt\n"                                   },
-    {"meminfo",   "proc/meminfo",          "MemTotal 12 kB\n"                                 },
-    {"meminfo",   "proc/meminfo",          "MemTotal: lots kB\n"                              },
-    {"vmstat",    "proc/vmstat",           "pgpgin\n"                                         },
-    {"vmstat",    "proc/vmstat",           "nr_free_pages 1\n"                                },
-    {"loadavg",   "proc/loadavg",          "1.0 2.0"                                          },
-    {"pressure",  "proc/pressure/cpu",     "some avg10=0.00\n"                                },
-    {"pressure",  "proc/pressure/cpu",     "some total=99999999999999999999999\n"             },
-    {"diskstats", "proc/diskstats",        "8 0 sda 1 2 3\n"                                  },
-    {"diskstats", "proc/diskstats",        "8 x sda 1 2 3 4 5 6 7 8 9 10 11\n"                },
-    {"netdev",    "proc/net/dev",          "only a header\n"                                  },
-    {"netdev",    "proc/net/dev",          "\n\neth0: 1 2 3\n"                                },
-    {"netdev",    "proc/net/dev",          "\n\neth0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n"},
-    {"netstat",   "proc/net/netstat",      "TcpExt: ListenDrops\nIpExt: 1\n"                  },
-    {"netstat",   "proc/net/netstat",      "TcpExt: ListenDrops ListenOverflows\nTcpExt: 1\n" },
-    {"netstat",   "proc/net/netstat",      "no colon\nnone here\n"                            },
-    {"sockstat",  "proc/net/sockstat",     "TCP inuse 4\n"                                    },
-    {"sockstat",  "proc/net/sockstat",     "TCP: inuse\n"                                     },
-    {"softnet",   "proc/net/softnet_stat", ""                                                 },
-    {"softnet",   "proc/net/softnet_stat", "00000001 xyz\n"                                   },
-    {"softnet",   "proc/net/softnet_stat", "00000001 00000002\n"                              },
+    {"cpu", "proc/stat", ""},
+    {"cpu", "proc/stat", "cpu0\n"},
+    {"cpu", "proc/stat", "cpu0 1 2 3\n"},
+    {"cpu", "proc/stat", "cpuX 1 2 3 4\n"},
+    {"stat", "proc/stat", "cpu0 1 2 3 4\n"},
+    {"stat", "proc/stat", "intr x\nctxt\n"},
+    {"meminfo", "proc/meminfo", "MemTotal 12 kB\n"},
+    {"meminfo", "proc/meminfo", "MemTotal: lots kB\n"},
+    {"vmstat", "proc/vmstat", "pgpgin\n"},
+    {"vmstat", "proc/vmstat", "nr_free_pages 1\n"},
+    {"loadavg", "proc/loadavg", "1.0 2.0"},
+    {"pressure", "proc/pressure/cpu", "some avg10=0.00\n"},
+    {"pressure", "proc/pressure/cpu", "some total=99999999999999999999999\n"},
+    {"diskstats", "proc/diskstats", "8 0 sda 1 2 3\n"},
+    {"diskstats", "proc/diskstats", "8 x sda 1 2 3 4 5 6 7 8 9 10 11\n"},
+    {"netdev", "proc/net/dev", "only a header\n"},
+    {"netdev", "proc/net/dev", "\n\neth0: 1 2 3\n"},
+    {"netdev", "proc/net/dev", "\n\neth0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n"},
+    {"netstat", "proc/net/netstat", "TcpExt: ListenDrops\nIpExt: 1\n"},
+    {"netstat", "proc/net/netstat", "TcpExt: ListenDrops ListenOverflows\nTcpExt: 1\n"},
+    {"netstat", "proc/net/netstat", "no colon\nnone here\n"},
+    {"sockstat", "proc/net/sockstat", "TCP inuse 4\n"},
+    {"sockstat", "proc/net/sockstat", "TCP: inuse\n"},
+    {"softnet", "proc/net/softnet_stat", ""},
+    {"softnet", "proc/net/softnet_stat", "00000001 xyz\n"},
+    {"softnet", "proc/net/softnet_stat", "00000001 00000002\n"},
 };
 
 static void broken_texts_are_refused(void **state)
@@ -222,6 +210,25 @@ static void unknown_names_get_a_hint(void **state)
     buf_release(&out);
 }
 
+static void names_may_bring_options(void **state)
+{
+    UNUSED(state);
+    struct collector_config c = {.enabled = true, .proc_path = FIXTURES "/plain/proc"};
+    const char *const names[] = {"netdev:device_include=^a;device_exclude=z", "stat:softirqs=true",
+                                 NULL};
+    char *text = print(&c, names);
+    assert_non_null(strstr(text, "{device=\"a:b\"}"));
+    assert_null(strstr(text, "{device=\"lan0\"}"));
+    assert_non_null(strstr(text, "\nnode_softirqs_total{"));
+    assert_null(strstr(text, "\nnode_load1"));
+    mem_free(text);
+    struct buf out = BUF_INIT(1 << 20);
+    struct errmsg err = {0};
+    const char *const bad[] = {"netdev:device_include", NULL};
+    assert_int_equal(collector_print(&c, bad, env_system(), &out, &err), E_INVALID);
+    buf_release(&out);
+}
+
 static void below_a_host_root_the_network_is_process_ones(void **state)
 {
     UNUSED(state);
@@ -296,6 +303,7 @@ int main(void)
         cmocka_unit_test(unreadable_file_is_no_crash),
         cmocka_unit_test(truncated_files_never_read_past_their_end),
         cmocka_unit_test(unknown_names_get_a_hint),
+        cmocka_unit_test(names_may_bring_options),
         cmocka_unit_test(below_a_host_root_the_network_is_process_ones),
         cmocka_unit_test(own_metrics_are_named_by_the_rules),
     };
