@@ -20,6 +20,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/compliance_data.h"
+#include "tests/unit/compliance_families.h"
 #include "tests/unit/compliance_ingest.h"
 #include "tests/unit/compliance_parser.h"
 #include "tests/unit/compliance_rules.h"
@@ -66,6 +67,9 @@ static const struct corpus corpora[] = {
     {"model/fingerprints", "model/fingerprints*.json", load_list, case_fingerprint,
      "{'labels': {}, 'fingerprint': 'cbf29ce484222325'}",
      "{'labels': {'a': 'b'}, 'fingerprint': 'cbf29ce484222325'}"},
+    {"exposition/text-families", "exposition/text-families*.json", load_list, case_families,
+     "{'input': '# HELP a b\\n# TYPE a counter\\na{c=\\u0022d\\u0022} 1 5\\n', 'families': [{'name': 'a', 'help': 'b', 'type': 'counter', 'metrics': [{'labels': {'c': 'd'}, 'counter': {'value': 1}, 'timestamp_ms': 5}]}]}",
+     "{'input': '# HELP a b\\n# TYPE a counter\\na{c=\\u0022d\\u0022} 1 5\\n', 'families': [{'name': 'a', 'help': 'b', 'type': 'gauge', 'metrics': [{'labels': {'c': 'd'}, 'gauge': {'value': 1}, 'timestamp_ms': 5}]}]}"},
     {"exposition/text-errors", "exposition/text-errors*.json", load_list, case_text,
      "{'input': 'a{', 'valid': false}",
      "{'input': 'a 1\\n', 'valid': false}"},
@@ -100,7 +104,6 @@ static const struct {
     const char *name, *why;
 } absent[] = {
     {"model/name-escaping", "name escaping is not built"},
-    {"exposition/text-families", "entries are read, families are not assembled"},
     {"influx/encode", "line protocol is not written"},
     {"relabel/relabel", "relabelling is not built"},
     {"relabel/validate", "relabelling is not built"},
