@@ -63,7 +63,7 @@ void api_alerts(struct app *a, struct request *r, struct response *p)
     json_obj(&j);
     json_key(&j, "alerts");
     json_arr(&j);
-    if (a->rules) a->visit_rules(a->rules, put_group_alerts, &j);
+    if (a->rules) rules_engine_visit(a->rules, put_group_alerts, &j);
     json_end(&j);
     json_end(&j);
     api_end(p, &j, NULL, false);
@@ -214,7 +214,7 @@ void api_rules(struct app *a, struct request *r, struct response *p)
     json_obj(&f.j);
     json_key(&f.j, "groups");
     json_arr(&f.j);
-    if (a->rules) a->visit_rules(a->rules, visit_group, &f);
+    if (a->rules) rules_engine_visit(a->rules, visit_group, &f);
     json_end(&f.j);
     if (f.more[0]) {
         json_key(&f.j, "groupNextToken");
@@ -244,13 +244,9 @@ static int put_target(void *arg, const struct target_status *t)
     const struct {
         const char *key, *value;
     } texts[] = {
-        {"scrapePool",     t->scrape_pool},
-        {"scrapeUrl",      t->url        },
-        {"globalUrl",      t->url        },
-        {"lastError",      t->last_error },
-        {"health",         t->health     },
-        {"scrapeInterval", interval      },
-        {"scrapeTimeout",  timeout       },
+        {"scrapePool", t->scrape_pool}, {"scrapeUrl", t->url}, {"globalUrl", t->url},
+        {"lastError", t->last_error},   {"health", t->health}, {"scrapeInterval", interval},
+        {"scrapeTimeout", timeout},
     };
     json_obj(j);
     json_key(j, "discoveredLabels");

@@ -40,7 +40,6 @@ struct app {
     struct collector_engine *engine;
     struct pusher *pusher;
     struct rules_engine *rules; /* NULL until rules run */
-    int (*visit_rules)(struct rules_engine *e, group_visit_fn *each, void *arg);
     struct notifier *notifier;
     /* Validates and swaps the configuration; what is wrong goes to out as text. */
     int (*reload)(struct app *a, struct buf *out);

@@ -5,17 +5,18 @@
 
 #include "agent/cmds.h"
 #include "agent/config.h"
+#include "rules/rule_load.h"
 
 enum { OUTPUT_MAX = 16 << 20 };
 
 const struct cmd_option config_effective_options[] = {
     {"--config", 'c', "FILE", NULL, "configuration file; without one everything has its default"},
-    {0   },
+    {0},
 };
 
 const struct cmd_option check_options[] = {
-    {"--json",                                          0, NULL, NULL, "print the problems as JSON, on standard output"},
-    {"--strict",                                             0, NULL, NULL, "warnings fail too"},
+    {"--json", 0, NULL, NULL, "print the problems as JSON, on standard output"},
+    {"--strict", 0, NULL, NULL, "warnings fail too"},
     {0},
 };
 
@@ -66,6 +67,16 @@ int cmd_report(const struct cmd *c, const struct diags *diags)
     return code;
 }
 
+/* The files that rules: names are part of the configuration. */
+static int check_rule_files(const struct config *config, struct diags *diags)
+{
+    struct rule_set *set = NULL;
+    int rc = rule_set_new(&set);
+    if (rc == 0) rc = rules_load(set, env_system(), &config->rules, diags);
+    rule_set_free(set);
+    return rc;
+}
+
 int run_check_config(const struct cmd *c)
 {
     struct diags diags;
@@ -73,6 +84,7 @@ int run_check_config(const struct cmd *c)
     for (int i = 0; i < c->arg_count; i++) {
         struct config *config = NULL;
         int rc = config_load(&config, c->args[i], NULL, env_system(), &diags);
+        if (rc == 0) rc = check_rule_files(config, &diags);
         if (rc == 0 && !cmd_given(c, "--json")) printf("%s: good\n", c->args[i]);
         config_free(config);
     }

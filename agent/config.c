@@ -16,7 +16,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 
-enum { CONFIG_ARENA_MAX = 64 << 20 };
+enum { CONFIG_ARENA_MAX = 64 << 20, RULES_INTERVAL_MS = 15000 };
 
 static const char *const durability_names[] = {"sync", "interval", NULL};
 static const char *const level_names[] = {"debug", "info", "warn", "error", "off", NULL};
@@ -276,6 +276,8 @@ static const struct conf_option options[] = {
      .help = "How queries are evaluated."},
     {.key = "ingest", .type = CONF_SUB, .offset = FIELD(ingest), .sub = &ingest_table,
      .help = "What is taken from those who push."},
+    {.key = "rules", .type = CONF_SUB, .offset = FIELD(rules), .sub = &rules_config_table,
+     .help = "What is watched and recorded: rule files in Prometheus' format, and built-in sets."},
     {.key = "alerting", .type = CONF_CUSTOM, .offset = FIELD(alerting), .custom = decode_alerting,
      .help = "Routes and receivers of notifications, in Alertmanager's own keys."},
     {.key = "log", .type = CONF_SUB, .offset = FIELD(log), .sub = &log_table,
@@ -365,14 +367,28 @@ static void fill_scrapes(struct config *c)
     }
 }
 
+/* Rule files are found from the folder of the configuration file. */
+static int fill_rules(struct config *c, const char *file)
+{
+    const char *slash = strrchr(file, '/');
+    size_t len = slash ? (size_t)(slash - file) : 0;
+    c->rules.base_dir =
+        slash && len == 0 ? "/" : arena_strndup(&c->arena, slash ? file : ".", slash ? len : 1);
+    c->rules.external_labels = c->global.external_labels;
+    c->rules.external_url = c->http.external_url;
+    if (c->rules.interval_ms == RULES_INTERVAL_MS)
+        c->rules.interval_ms = c->global.evaluation_interval_ms;
+    return c->rules.base_dir ? 0 : -ENOMEM;
+}
+
 static int apply_overrides(struct config *c, const struct config_overrides *o)
 {
     const struct {
         const char *value;
         const char **out;
     } texts[] = {
-        {o->data,      &c->storage.path        },
-        {o->listen,    &c->http.listen         },
+        {o->data, &c->storage.path},
+        {o->listen, &c->http.listen},
         {o->host_root, &c->collectors.host_root},
     };
     for (size_t i = 0; i < COUNT(texts); i++) {
@@ -404,6 +420,7 @@ int config_parse(struct config **out, const char *file, struct str text,
     c->arena = arena;
     if (rc == 0) rc = apply_overrides(c, o ? o : &none);
     if (rc == 0) rc = fill_node(c);
+    if (rc == 0) rc = fill_rules(c, file);
     if (rc == 0) c->file = arena_strndup(&c->arena, file, strlen(file));
     if (rc == 0 && !c->file) rc = -ENOMEM;
     if (rc < 0) {

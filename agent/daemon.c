@@ -1,10 +1,10 @@
 /* daemon.c -- the life of `tocsin run`.
  *
  * Start: configuration, listener (so that a port in use is known before anything is touched, and
- * /-/ready can say "starting"), store, push path, notifier, collectors, ready. Each step's failure
- * is told once and ends the start; what had been started is stopped again. The main thread then
- * reads signals: SIGHUP reloads, SIGTERM and SIGINT stop. A reload builds a whole new configuration
- * before it touches a running part; a bad file changes nothing.
+ * /-/ready can say "starting"), store, push path, notifier, rules, collectors, ready. Each step's
+ * failure is told once and ends the start; what had been started is stopped again. The main thread
+ * then reads signals: SIGHUP reloads, SIGTERM and SIGINT stop. A reload builds a whole new
+ * configuration before it touches a running part; a bad file changes nothing.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/daemon.h"
@@ -36,6 +36,7 @@ struct daemon {
     const char *config_path;
     const struct config_overrides *overrides;
     char *state_dir;
+    char own_url[URL_MAX];
 };
 
 /* --- small things of the process --- */
@@ -149,16 +150,16 @@ static void warn_unchanged(const struct config *old, const struct config *new)
         const char *key;
         bool differs;
     } fixed[] = {
-        {"storage",               strcmp(old->storage.path, new->storage.path) != 0 ||
+        {"storage", strcmp(old->storage.path, new->storage.path) != 0 ||
                         old->storage.retention_ms != new->storage.retention_ms ||
                         old->storage.max_bytes != new->storage.max_bytes ||
                         old->storage.min_free_permille != new->storage.min_free_permille ||
                         old->storage.durability != new->storage.durability},
-        {"limits.series",                       old->limits.series != new->limits.series ||
-                              old->limits.series_per_metric != new->limits.series_per_metric                                },
-        {"limits.query",                       old->limits.query.concurrency != new->limits.query.concurrency ||
-                             old->limits.query.queue != new->limits.query.queue },
-        {"http.listen",                       strcmp(old->http.listen,                                  new->http.listen) != 0},
+        {"limits.series", old->limits.series != new->limits.series ||
+                              old->limits.series_per_metric != new->limits.series_per_metric},
+        {"limits.query", old->limits.query.concurrency != new->limits.query.concurrency ||
+                             old->limits.query.queue != new->limits.query.queue},
+        {"http.listen", strcmp(old->http.listen, new->http.listen) != 0},
         {"http.max_connections", old->http.max_connections != new->http.max_connections},
     };
     for (size_t i = 0; i < COUNT(fixed); i++)
@@ -166,12 +167,33 @@ static void warn_unchanged(const struct config *old, const struct config *new)
             log_warn("option changed, takes effect at the next start", "option=%s", fixed[i].key);
 }
 
+/* How others reach us, for links in notifications. */
+static const char *external_url(const struct daemon *d, const struct config *c)
+{
+    return c->http.external_url[0] ? c->http.external_url : d->own_url;
+}
+
+static int apply_rules(struct daemon *d, const struct config *c, struct buf *problems)
+{
+    struct rules_config rules = c->rules;
+    struct diags diags;
+    diags_init(&diags);
+    rules.external_url = external_url(d, c);
+    int rc = rules_engine_apply(d->app.rules, &rules, &diags);
+    if (diags.errors || diags.warnings) diags_print(&diags, problems);
+    if (rc < 0 && !diags.errors) buf_addf(problems, "error: rules: %s\n", err_text(rc));
+    diags_release(&diags);
+    return rc;
+}
+
 /* Hands a configuration to the running parts; what can refuse comes first. */
 static int apply(struct daemon *d, const struct config *c, struct buf *problems)
 {
     struct errmsg err = {0};
     struct app *a = &d->app;
-    int rc = notifier_apply(a->notifier, c->alerting, &err);
+    int rc = apply_rules(d, c, problems);
+    if (rc < 0) return rc;
+    rc = notifier_apply(a->notifier, c->alerting, &err);
     if (rc == 0)
         rc = collector_engine_apply(a->engine, &c->collectors, c->scrape_configs.v,
                                     c->scrape_configs.count, &err);
@@ -257,21 +279,10 @@ static int start_store(struct daemon *d, const struct config *c)
 
 static int start_push(struct daemon *d, const struct config *c)
 {
-    struct label extra[] = {
-        {STR("instance"), str_of(c->node.name)},
-        {STR("job"),      STR("influx")       }
-    };
+    struct label extra[] = {{STR("instance"), str_of(c->node.name)}, {STR("job"), STR("influx")}};
     int rc = pusher_new(&d->app.pusher, d->app.db, d->env, (struct labels){extra, COUNT(extra)});
     if (rc < 0) cmd_fail(EXIT_FAILED, "cannot start the push path: %s", err_text(rc));
     return rc;
-}
-
-/* How others reach us, for links in notifications. */
-static const char *external_url(const struct daemon *d, const struct config *c, char out[URL_MAX])
-{
-    if (c->http.external_url[0]) return c->http.external_url;
-    snprintf(out, URL_MAX, "http://%s/", http_server_address(d->app.server));
-    return out;
 }
 
 /* Journals of alerts and notifications live beside the store. */
@@ -288,17 +299,31 @@ static int make_state_dir(struct daemon *d, const struct config *c)
 static int start_notifier(struct daemon *d, const struct config *c)
 {
     struct errmsg err = {0};
-    char url[URL_MAX];
     int rc = make_state_dir(d, c);
     if (rc < 0) return rc;
-    struct notifier_options o = {.state_dir = d->state_dir,
-                                 .external_url = external_url(d, c, url),
-                                 .version = TOCSIN_VERSION};
+    struct notifier_options o = {
+        .state_dir = d->state_dir, .external_url = external_url(d, c), .version = TOCSIN_VERSION};
     rc = notifier_open(&d->app.notifier, d->env, &o, &err);
     if (rc < 0) cmd_fail(EXIT_FAILED, "%s", err.text);
     return rc;
 }
 
+static int start_rules(struct daemon *d, const struct config *c)
+{
+    struct errmsg err = {0};
+    struct app *a = &d->app;
+    UNUSED(c);
+    struct rules_deps deps = {.env = d->env,
+                              .db = a->db,
+                              .querier = a->querier,
+                              .notifier = a->notifier,
+                              .state_dir = d->state_dir};
+    int rc = rules_engine_new(&a->rules, &deps, &err);
+    if (rc < 0) cmd_fail(EXIT_FAILED, "cannot start the rules: %s", err.text);
+    return rc;
+}
+
+/* Last, as applying the configuration sets everything going. */
 static int start_collectors(struct daemon *d, const struct config *c)
 {
     struct errmsg err = {0};
@@ -318,10 +343,7 @@ static int start_collectors(struct daemon *d, const struct config *c)
 static int start(struct daemon *d)
 {
     static int (*const steps[])(struct daemon * d, const struct config *c) = {
-        start_store,
-        start_push,
-        start_notifier,
-        start_collectors,
+        start_store, start_push, start_notifier, start_rules, start_collectors,
     };
     int rc = route_counters_new(&d->app.counters);
     publish_settings(d, d->config);
@@ -340,6 +362,7 @@ static int stop(struct daemon *d)
     int rc = 0;
     __atomic_store_n(&a->stopping, 1, __ATOMIC_RELEASE);
     http_server_stop(a->server, HTTP_GRACE_MS);
+    if (a->rules) rules_engine_free(a->rules);
     if (a->engine) collector_engine_free(a->engine);
     notifier_close(a->notifier);
     if (a->pusher) pusher_free(a->pusher);

@@ -57,6 +57,14 @@ enum {
     NOTIFY_FAILED,
     NOTIFY_DEAD,
     NOTIFY_JOURNAL,
+    RULES_GROUPS,
+    RULES_RULES,
+    RULES_EVALUATIONS,
+    RULES_FAILURES,
+    RULES_MISSED,
+    RULES_SAMPLES,
+    RULES_SECONDS,
+    RULES_ALERTS,
     METRICS_END,
 };
 
@@ -156,6 +164,22 @@ const struct metric self_report_metrics[] = {
         "Notifications given up.", METRIC_COUNTER, UNIT_NONE, false},
     [NOTIFY_JOURNAL] = {"tocsin_notify_journal_bytes",
         "Size of the notifier's journal.", METRIC_GAUGE, UNIT_BYTES, false},
+    [RULES_GROUPS] = {"tocsin_rules_groups",
+        "Rule groups in force.", METRIC_GAUGE, UNIT_NONE, false},
+    [RULES_RULES] = {"tocsin_rules_loaded",
+        "Rules in force.", METRIC_GAUGE, UNIT_NONE, false},
+    [RULES_EVALUATIONS] = {"tocsin_rules_evaluations_total",
+        "Evaluations of rules.", METRIC_COUNTER, UNIT_NONE, false},
+    [RULES_FAILURES] = {"tocsin_rules_evaluation_failures_total",
+        "Evaluations of rules that failed.", METRIC_COUNTER, UNIT_NONE, false},
+    [RULES_MISSED] = {"tocsin_rules_missed_slots_total",
+        "Evaluation slots of groups that passed unused.", METRIC_COUNTER, UNIT_NONE, false},
+    [RULES_SAMPLES] = {"tocsin_rules_samples_total",
+        "Samples stored by rules.", METRIC_COUNTER, UNIT_NONE, false},
+    [RULES_SECONDS] = {"tocsin_rules_evaluation_seconds_total",
+        "Time evaluations of rules took.", METRIC_COUNTER, UNIT_SECONDS, false},
+    [RULES_ALERTS] = {"tocsin_rules_alerts",
+        "Active alerts, by state.", METRIC_GAUGE, UNIT_NONE, false},
 };
 // clang-format on
 const size_t self_report_metric_count = COUNT(self_report_metrics);
@@ -204,12 +228,12 @@ static void report_http(void *arg, struct collect *c)
     route_counters_visit(a->counters, NULL, emit_time, c);
     http_server_stats(a->server, &s);
     const struct figure figures[] = {
-        {HTTP_CONNECTIONS,         (double)s.conns.open    },
-        {HTTP_ACCEPTED,            (double)s.conns.accepted},
-        {HTTP_REFUSED_CONNECTIONS, (double)s.conns.refused },
-        {HTTP_REAPED,              (double)s.conns.reaped  },
-        {HTTP_HANGUPS,             (double)s.conns.hangups },
-        {HTTP_REFUSED,             (double)s.refused       },
+        {HTTP_CONNECTIONS, (double)s.conns.open},
+        {HTTP_ACCEPTED, (double)s.conns.accepted},
+        {HTTP_REFUSED_CONNECTIONS, (double)s.conns.refused},
+        {HTTP_REAPED, (double)s.conns.reaped},
+        {HTTP_HANGUPS, (double)s.conns.hangups},
+        {HTTP_REFUSED, (double)s.refused},
     };
     emit_figures(c, figures, COUNT(figures));
     for (int i = HTTP_LOOP + 1; i < HTTP_POOLS; i++)
@@ -239,12 +263,9 @@ static void report_push(void *arg, struct collect *c)
     struct push_stats s;
     pusher_stats(a->pusher, &s);
     const struct figure figures[] = {
-        {PUSH_REQUESTS,  (double)s.requests       },
-        {PUSH_LINES,     (double)s.lines          },
-        {PUSH_SAMPLES,   (double)s.samples        },
-        {PUSH_BAD_LINES, (double)s.bad_lines      },
-        {PUSH_STRINGS,   (double)s.dropped_strings},
-        {PUSH_DROPPED,   (double)s.dropped_samples},
+        {PUSH_REQUESTS, (double)s.requests},       {PUSH_LINES, (double)s.lines},
+        {PUSH_SAMPLES, (double)s.samples},         {PUSH_BAD_LINES, (double)s.bad_lines},
+        {PUSH_STRINGS, (double)s.dropped_strings}, {PUSH_DROPPED, (double)s.dropped_samples},
     };
     emit_figures(c, figures, COUNT(figures));
 }
@@ -255,24 +276,24 @@ static void report_tsdb(void *arg, struct collect *c)
     struct tsdb_stats s;
     tsdb_stats(a->db, &s);
     const struct figure figures[] = {
-        {TSDB_HEAD_SERIES,      (double)s.head_series         },
-        {TSDB_HEAD_BYTES,       (double)s.head_bytes          },
-        {TSDB_SAMPLES,          (double)s.samples_appended    },
-        {TSDB_DUPLICATES,       (double)s.duplicates          },
-        {TSDB_OUT_OF_ORDER,     (double)s.out_of_order        },
-        {TSDB_SERIES_CREATED,   (double)s.series_created      },
-        {TSDB_SERIES_REFUSED,   (double)s.series_refused      },
-        {TSDB_WAL_BYTES,        (double)s.wal_bytes           },
-        {TSDB_WAL_SYNCS,        (double)s.wal_syncs           },
-        {TSDB_WAL_SYNC_SECONDS, (double)s.wal_sync_ns / 1e9   },
-        {TSDB_WAL_FAILURES,     (double)s.wal_failures        },
-        {TSDB_WAL_REPLAYED,     (double)s.wal_replayed_samples},
-        {TSDB_PARTITIONS,       (double)s.partitions          },
-        {TSDB_PARTITION_BYTES,  (double)s.partition_bytes     },
-        {TSDB_FLUSHES,          (double)s.flushes             },
-        {TSDB_FLUSH_SECONDS,    (double)s.flush_ns / 1e9      },
-        {TSDB_GROUPS,           (double)s.groups_written      },
-        {TSDB_WRITABLE,         s.writable                    },
+        {TSDB_HEAD_SERIES, (double)s.head_series},
+        {TSDB_HEAD_BYTES, (double)s.head_bytes},
+        {TSDB_SAMPLES, (double)s.samples_appended},
+        {TSDB_DUPLICATES, (double)s.duplicates},
+        {TSDB_OUT_OF_ORDER, (double)s.out_of_order},
+        {TSDB_SERIES_CREATED, (double)s.series_created},
+        {TSDB_SERIES_REFUSED, (double)s.series_refused},
+        {TSDB_WAL_BYTES, (double)s.wal_bytes},
+        {TSDB_WAL_SYNCS, (double)s.wal_syncs},
+        {TSDB_WAL_SYNC_SECONDS, (double)s.wal_sync_ns / 1e9},
+        {TSDB_WAL_FAILURES, (double)s.wal_failures},
+        {TSDB_WAL_REPLAYED, (double)s.wal_replayed_samples},
+        {TSDB_PARTITIONS, (double)s.partitions},
+        {TSDB_PARTITION_BYTES, (double)s.partition_bytes},
+        {TSDB_FLUSHES, (double)s.flushes},
+        {TSDB_FLUSH_SECONDS, (double)s.flush_ns / 1e9},
+        {TSDB_GROUPS, (double)s.groups_written},
+        {TSDB_WRITABLE, s.writable},
     };
     emit_figures(c, figures, COUNT(figures));
     EMIT(c, ROW(TSDB_REJECTED), (double)s.too_old, "reason", "too_old");
@@ -288,16 +309,35 @@ static void report_notifier(void *arg, struct collect *c)
     notifier_stats(a->notifier, &s);
     int64_t age_ms = s.outbox_oldest_ms ? env_now_ms(a->env) - s.outbox_oldest_ms : 0;
     const struct figure figures[] = {
-        {NOTIFY_GROUPS,        (double)s.groups      },
-        {NOTIFY_OUTBOX,        (double)s.outbox_depth},
-        {NOTIFY_OUTBOX_OLDEST, (double)MAX(age_ms,     0) / 1000},
-        {NOTIFY_ATTEMPTS,                    (double)s.attempts                           },
-        {NOTIFY_DELIVERED,                    (double)s.delivered},
-        {NOTIFY_FAILED,                    (double)s.failed_attempts                              },
-        {NOTIFY_DEAD,                    (double)s.dead_letters },
-        {NOTIFY_JOURNAL,                    (double)s.journal_bytes                           },
+        {NOTIFY_GROUPS, (double)s.groups},
+        {NOTIFY_OUTBOX, (double)s.outbox_depth},
+        {NOTIFY_OUTBOX_OLDEST, (double)MAX(age_ms, 0) / 1000},
+        {NOTIFY_ATTEMPTS, (double)s.attempts},
+        {NOTIFY_DELIVERED, (double)s.delivered},
+        {NOTIFY_FAILED, (double)s.failed_attempts},
+        {NOTIFY_DEAD, (double)s.dead_letters},
+        {NOTIFY_JOURNAL, (double)s.journal_bytes},
     };
     emit_figures(c, figures, COUNT(figures));
+}
+
+static void report_rules(void *arg, struct collect *c)
+{
+    struct app *a = arg;
+    struct rules_stats s;
+    rules_engine_stats(a->rules, &s);
+    const struct figure figures[] = {
+        {RULES_GROUPS, (double)s.groups},
+        {RULES_RULES, (double)s.rules},
+        {RULES_EVALUATIONS, (double)s.evaluations},
+        {RULES_FAILURES, (double)s.evaluation_failures},
+        {RULES_MISSED, (double)s.missed_slots},
+        {RULES_SAMPLES, (double)s.samples},
+        {RULES_SECONDS, (double)s.evaluation_ns / 1e9},
+    };
+    emit_figures(c, figures, COUNT(figures));
+    EMIT(c, ROW(RULES_ALERTS), (double)s.alerts_pending, "state", "pending");
+    EMIT(c, ROW(RULES_ALERTS), (double)s.alerts_firing, "state", "firing");
 }
 
 void self_report_register(struct app *a)
@@ -307,4 +347,5 @@ void self_report_register(struct app *a)
     collector_engine_self(a->engine, report_push, a);
     collector_engine_self(a->engine, report_tsdb, a);
     collector_engine_self(a->engine, report_notifier, a);
+    collector_engine_self(a->engine, report_rules, a);
 }

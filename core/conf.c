@@ -212,6 +212,7 @@ static int read_strings(struct conf_ctx *c, const struct ynode *n, struct conf_s
 {
     size_t count = n->kind == YNODE_SEQUENCE ? n->count : 1;
     if (n->kind == YNODE_MAPPING) return refuse(c, n, NULL, "expected a list, found a mapping");
+    out->count = 0; /* of the default */
     out->v = arena_array(c->arena, count, sizeof *out->v);
     out->nodes = arena_array(c->arena, count, sizeof *out->nodes);
     if (!out->v || !out->nodes) return no_memory(c, n);
@@ -234,6 +235,7 @@ static int read_strings(struct conf_ctx *c, const struct ynode *n, struct conf_s
 static int read_map(struct conf_ctx *c, const struct ynode *n, struct conf_map *out)
 {
     if (n->kind != YNODE_MAPPING) return refuse(c, n, NULL, "expected a mapping");
+    out->count = 0; /* of the default */
     out->v = arena_array(c->arena, n->count, sizeof *out->v);
     if (!out->v) return no_memory(c, n);
     int rc = 0;
