@@ -95,6 +95,21 @@ static void options_are_taken(void **state)
     config_free(c);
 }
 
+static void a_list_replaces_its_default(void **state)
+{
+    struct config *c = parse("rules: {builtin: []}\n", NULL, NULL);
+    (void)state;
+    assert_non_null(c);
+    assert_int_equal(c->rules.builtin.count, 0);
+    config_free(c);
+    c = parse("rules: {builtin: [host]}\nglobal: {evaluation_interval: 5s}\n", NULL, NULL);
+    assert_non_null(c);
+    assert_int_equal(c->rules.builtin.count, 1);
+    assert_string_equal(c->rules.builtin.v[0], "host");
+    assert_int_equal(c->rules.interval_ms, 5000);
+    config_free(c);
+}
+
 static void what_is_wrong_is_told_with_its_place(void **state)
 {
     static const struct {
@@ -208,6 +223,7 @@ int main(void)
         cmocka_unit_test(an_empty_file_has_every_default),
         cmocka_unit_test(the_command_line_wins),
         cmocka_unit_test(options_are_taken),
+        cmocka_unit_test(a_list_replaces_its_default),
         cmocka_unit_test(what_is_wrong_is_told_with_its_place),
         cmocka_unit_test(every_problem_is_told),
         cmocka_unit_test(beyond_loopback_read_may_be_open),
