@@ -132,11 +132,7 @@ int influx_unescape_key(struct arena *a, struct str raw, struct str *out)
 
 /* The escapes of string fields: what follows the backslash, and what it means. */
 static const char string_escapes[][2] = {
-    {'"',  '"' },
-    {'\\', '\\'},
-    {'n',  '\n'},
-    {'r',  '\r'},
-    {'t',  '\t'},
+    {'"', '"'}, {'\\', '\\'}, {'n', '\n'}, {'r', '\r'}, {'t', '\t'},
 };
 
 static char string_escape(char c)
@@ -252,7 +248,7 @@ static int read_tag(struct influx *x, struct arena *a, struct influx_pair *out, 
     struct token t = take_token(x, KEY_RULE);
     struct str key = t.raw;
     if (!t.utf8) return fail_at(x, err, start, "invalid utf-8 sequence in tag key");
-    if (at_end(x)) return fail_at(x, err, start, "empty tag name");
+    if (at_end(x)) return fail_at(x, err, start, "expected '=' after tag key, found end of input");
     if (!at(x, '='))
         return fail_at(x, err, start,
                        key.len ? "expected '=' after tag key" : "expected tag key or field");
@@ -317,7 +313,8 @@ int influx_read_head(struct influx *x, struct arena *a, struct influx_point *out
     }
     if (rc < 0) return rc;
     /* a lone measurement is taken for the start of a tag */
-    if (at_end(x) && out->tag_count == 0) return fail(x, err, "empty tag name");
+    if (at_end(x) && out->tag_count == 0)
+        return fail(x, err, "expected tags or fields after the measurement");
     while (at(x, ' '))
         x->pos++;
     return sort_tags(x, out, err);
@@ -357,16 +354,8 @@ static const struct {
     const char *word;
     bool value;
 } bool_words[] = {
-    {"t",     true },
-    {"T",     true },
-    {"true",  true },
-    {"True",  true },
-    {"TRUE",  true },
-    {"f",     false},
-    {"F",     false},
-    {"false", false},
-    {"False", false},
-    {"FALSE", false},
+    {"t", true},  {"T", true},  {"true", true},   {"True", true},   {"TRUE", true},
+    {"f", false}, {"F", false}, {"false", false}, {"False", false}, {"FALSE", false},
 };
 
 static int read_bool(struct str word, struct influx_value *v)
@@ -390,12 +379,12 @@ static int read_float(struct str word, struct influx_value *v)
 }
 
 static const char *const value_problem[][2] = {
-  /* not a number; out of range */
-    [INFLUX_FLOAT] = {"invalid float value syntax",            "float value out of range"  },
-    [INFLUX_INT] = {"invalid integer value syntax",          "integer value out of range"},
+    /* not a number; out of range */
+    [INFLUX_FLOAT] = {"invalid float value syntax", "float value out of range"},
+    [INFLUX_INT] = {"invalid integer value syntax", "integer value out of range"},
     [INFLUX_UINT] = {"invalid unsigned integer value syntax",
-                      "unsigned integer value out of range"                                },
-    [INFLUX_BOOL] = {"invalid bool value",                    "invalid bool value"        },
+                     "unsigned integer value out of range"},
+    [INFLUX_BOOL] = {"invalid bool value", "invalid bool value"},
 };
 
 static int read_number(struct str word, struct influx_value *v)
@@ -476,12 +465,12 @@ static const struct {
     const char *names[2];
     int64_t ns;
 } precisions[] = {
-    [INFLUX_NS] = {{"ns", "n"},  1                     },
-    [INFLUX_US] = {{"us", "u"},  1000                  },
-    [INFLUX_MS] = {{"ms", "ms"}, 1000000               },
-    [INFLUX_S] = {{"s", "s"},   INT64_C(1000000000)   },
-    [INFLUX_M] = {{"m", "m"},   INT64_C(60000000000)  },
-    [INFLUX_H] = {{"h", "h"},   INT64_C(3600000000000)},
+    [INFLUX_NS] = {{"ns", "n"}, 1},
+    [INFLUX_US] = {{"us", "u"}, 1000},
+    [INFLUX_MS] = {{"ms", "ms"}, 1000000},
+    [INFLUX_S] = {{"s", "s"}, INT64_C(1000000000)},
+    [INFLUX_M] = {{"m", "m"}, INT64_C(60000000000)},
+    [INFLUX_H] = {{"h", "h"}, INT64_C(3600000000000)},
 };
 
 int influx_precision_of(struct str s, enum influx_precision *out)
