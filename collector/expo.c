@@ -287,16 +287,16 @@ static const struct {
     enum metric_type type;
     bool text_only;
 } type_names[] = {
-    {"counter",         METRIC_COUNTER,         false},
-    {"gauge",           METRIC_GAUGE,           false},
-    {"histogram",       METRIC_HISTOGRAM,       false},
-    {"summary",         METRIC_SUMMARY,         false},
-    {"untyped",         METRIC_UNKNOWN,         true },
-    {"unknown",         METRIC_UNKNOWN,         false},
-    {"gaugehistogram",  METRIC_GAUGE_HISTOGRAM, false},
-    {"gauge_histogram", METRIC_GAUGE_HISTOGRAM, true },
-    {"info",            METRIC_INFO,            false},
-    {"stateset",        METRIC_STATESET,        false},
+    {"counter", METRIC_COUNTER, false},
+    {"gauge", METRIC_GAUGE, false},
+    {"histogram", METRIC_HISTOGRAM, false},
+    {"summary", METRIC_SUMMARY, false},
+    {"untyped", METRIC_UNKNOWN, true},
+    {"unknown", METRIC_UNKNOWN, false},
+    {"gaugehistogram", METRIC_GAUGE_HISTOGRAM, false},
+    {"gauge_histogram", METRIC_GAUGE_HISTOGRAM, true},
+    {"info", METRIC_INFO, false},
+    {"stateset", METRIC_STATESET, false},
 };
 
 static int read_type(struct line *l, struct expo_entry *e)
@@ -351,7 +351,7 @@ static const struct {
 } keywords[] = {
     {{"HELP", 4}, EXPO_HELP, false},
     {{"TYPE", 4}, EXPO_TYPE, false},
-    {{"UNIT", 4}, EXPO_UNIT, true },
+    {{"UNIT", 4}, EXPO_UNIT, true},
 };
 
 /* The cursor stands on '#'. Text: anything else is a comment. OpenMetrics knows no comments. */
@@ -465,44 +465,13 @@ int expo_unescape(struct str text, struct buf *out)
     return out->err;
 }
 
-/* OpenMetrics' canonical float: Go's %g (an exponent from 1e6 on), and ".0" where that shows no
- * fraction. */
+/* OpenMetrics' canonical float: Go's %g, and ".0" where that shows no fraction. */
 static int add_canonical_float(double v, struct buf *out)
 {
-    char digits[STR_DOUBLE_MAX], *p = digits;
-    size_t len = str_from_double_f(v, digits);
-    if (!isfinite(v)) return buf_add(out, digits, len);
-    if (*p == '-') buf_addch(out, *p++);
-    /* significant digits and the place of the point, from plain notation */
-    char sig[STR_DOUBLE_MAX];
-    size_t n = 0, last = 0;
-    int point = 0;
-    bool fraction = false;
-    for (; *p; p++) {
-        if (*p == '.') {
-            fraction = true;
-            continue;
-        }
-        if (n == 0 && *p == '0') {
-            point -= fraction;
-            continue;
-        }
-        sig[n++] = *p;
-        if (*p != '0') last = n;
-        point += !fraction;
-    }
-    int exponent = point - 1;
-    if (last == 0) return buf_addstr(out, "0.0");
-    if (exponent < -4 || exponent >= 6) {
-        buf_addch(out, sig[0]);
-        if (last > 1) buf_addch(out, '.');
-        buf_add(out, sig + 1, last - 1);
-        return buf_addf(out, "e%c%02d", exponent < 0 ? '-' : '+',
-                        exponent < 0 ? -exponent : exponent);
-    }
-    const char *plain = digits + (digits[0] == '-');
-    buf_addstr(out, plain);
-    return memchr(plain, '.', strlen(plain)) ? out->err : buf_addstr(out, ".0");
+    char text[STR_DOUBLE_MAX];
+    size_t len = str_from_double_g(v, text);
+    buf_add(out, text, len);
+    return isfinite(v) && !strpbrk(text, ".e") ? buf_addstr(out, ".0") : out->err;
 }
 
 static bool is_float_label(enum metric_type type, struct str name)

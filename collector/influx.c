@@ -485,6 +485,11 @@ int influx_precision_of(struct str s, enum influx_precision *out)
     return E_INVALID;
 }
 
+int64_t influx_precision_ns(enum influx_precision p)
+{
+    return precisions[p].ns;
+}
+
 static int read_time(struct influx *x, size_t start, int64_t *time_ns, struct errmsg *err)
 {
     struct str word = {x->input.p + start, x->pos - start};

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "core/arena.h"
+#include "core/buf.h"
 #include "core/err.h"
 #include "core/str.h"
 
@@ -75,5 +76,11 @@ void influx_init(struct influx *x, struct str input, enum influx_precision preci
  * moved past it and may go on. -ENOMEM or E_LIMIT when the arena is used up. */
 int influx_next(struct influx *x, struct arena *a, struct influx_point *out,
                 struct errmsg *err) MUST_CHECK;
+
+/* Appends a point as one line, without line feed: escaped, tags in the order given, the time cut to
+ * the precision. E_INVALID for what line protocol cannot say: no fields, empty names or values,
+ * control characters or a backslash at the end of a name, tags not in ascending order, NaN, Inf. */
+int influx_print(const struct influx_point *p, enum influx_precision precision, struct buf *out,
+                 struct errmsg *err) MUST_CHECK;
 
 #endif

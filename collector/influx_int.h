@@ -32,5 +32,7 @@ int influx_read_end(struct influx *x, bool *has_time, int64_t *time_ns,
 void influx_skip_line(struct influx *x);
 /* A field key without its escapes; copied to the arena only if it has any. */
 int influx_unescape_key(struct arena *a, struct str raw, struct str *out) MUST_CHECK;
+/* Nanoseconds of a unit. */
+int64_t influx_precision_ns(enum influx_precision p);
 
 #endif

@@ -233,4 +233,65 @@ static inline bool case_influx_decode(struct trial *t, const json_t *c)
     return rc < 0 || count == json_array_size(result) || reject(t, "only %zu points", count);
 }
 
+/* A point of the corpus; texts are the case's. */
+static inline bool influx_value_from(const json_t *v, struct influx_value *out)
+{
+    const json_t *f = json_object_get(v, "float"), *i = json_object_get(v, "int");
+    const json_t *u = json_object_get(v, "uint"), *b = json_object_get(v, "bool");
+    const json_t *s = json_object_get(v, "string");
+    if (f) *out = (struct influx_value){.type = INFLUX_FLOAT, .f = double_of(f)};
+    if (i) *out = (struct influx_value){.type = INFLUX_INT, .i = json_integer_value(i)};
+    if (u) *out = (struct influx_value){.type = INFLUX_UINT, .u = (uint64_t)json_integer_value(u)};
+    if (b) *out = (struct influx_value){.type = INFLUX_BOOL, .b = json_is_true(b)};
+    if (s) *out = (struct influx_value){.type = INFLUX_STRING, .s = string_of(s)};
+    return f || i || u || b || s;
+}
+
+static inline bool influx_point_from(struct trial *t, const json_t *from, struct influx_point *p)
+{
+    const json_t *tags = json_object_get(from, "tags"), *fields = json_object_get(from, "fields");
+    *p = (struct influx_point){
+        .measurement = string_of(json_object_get(from, "name")),
+        .tag_count = json_array_size(tags),
+        .field_count = json_array_size(fields),
+        .has_time = true,
+        .time_ns = json_integer_value(json_object_get(from, "time")),
+    };
+    p->tags = arena_array(&t->arena, p->tag_count + 1, sizeof *p->tags);
+    p->fields = arena_array(&t->arena, p->field_count + 1, sizeof *p->fields);
+    if (!p->tags || !p->fields) return reject(t, "out of memory");
+    for (size_t i = 0; i < p->tag_count; i++) {
+        const json_t *tag = json_array_get(tags, i);
+        p->tags[i] = (struct influx_pair){string_of(json_object_get(tag, "key")),
+                                          string_of(json_object_get(tag, "value"))};
+    }
+    for (size_t i = 0; i < p->field_count; i++) {
+        const json_t *field = json_array_get(fields, i);
+        p->fields[i].key = string_of(json_object_get(field, "key"));
+        if (!influx_value_from(json_object_get(field, "value"), &p->fields[i].value))
+            return reject(t, "field %zu has a type of its own", i);
+    }
+    return true;
+}
+
+static inline bool case_influx_encode(struct trial *t, const json_t *c)
+{
+    struct errmsg err = {0};
+    struct influx_point p;
+    struct buf out = BUF_INIT(1 << 20);
+    enum influx_precision precision;
+    const json_t *in = json_object_get(c, "input");
+    const json_t *result = json_object_get(json_object_get(c, "output"), "result");
+    struct str unit = text_of(&t->arena, in, "precision");
+    if (influx_precision_of((struct str){unit.p + 1, unit.len - 1}, &precision) < 0)
+        return reject(t, "precision refused");
+    if (!influx_point_from(t, json_object_get(in, "point"), &p)) return false;
+    int rc = influx_print(&p, precision, &out, &err);
+    bool ok = expect_valid(t, result != NULL, rc, &err);
+    if (ok && rc == 0 && !str_eq((struct str){out.p, out.len}, string_of(result)))
+        ok = reject(t, "written as %s", out.p);
+    buf_release(&out);
+    return ok;
+}
+
 #endif

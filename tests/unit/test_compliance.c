@@ -88,6 +88,9 @@ static const struct corpus corpora[] = {
     {"influx/decode", "influx/decode*.json", load_list, case_influx_decode,
      "{'input': {'text': 'm,t=u f=1i 7', 'defaultTime': 0, 'precision': '1ns'}, 'output': {'result': [{'name': 'm', 'time': 7, 'tags': [{'key': 't', 'value': 'u'}], 'fields': [{'key': 'f', 'value': {'int': 1}}]}]}}",
      "{'input': {'text': 'm,t=u f=1i 7', 'defaultTime': 0, 'precision': '1ns'}, 'output': {'result': [{'name': 'm', 'time': 7, 'tags': [{'key': 't', 'value': 'u'}], 'fields': [{'key': 'f', 'value': {'float': 1}}]}]}}"},
+    {"influx/encode", "influx/encode*.json", load_list, case_influx_encode,
+     "{'input': {'point': {'name': 'm', 'time': 7, 'tags': [], 'fields': [{'key': 'f', 'value': {'int': 1}}]}, 'precision': '1ns'}, 'output': {'result': 'm f=1i 7'}}",
+     "{'input': {'point': {'name': 'm', 'time': 7, 'tags': [], 'fields': [{'key': 'f', 'value': {'int': 1}}]}, 'precision': '1ns'}, 'output': {'result': 'm f=1 7'}}"},
     {"rules/awesome", "rules/awesome/*.y*ml", load_rule_file, case_rule_file, RULE_FILE("sum(a) > 1"), RULE_FILE("sum(a) >")},
     {"rules/kube-prometheus", "rules/kube-prometheus/*.y*ml", load_rule_file, case_rule_file, RULE_FILE("a"), RULE_FILE("a(")},
     {"rules/rulefmt", "rules/rulefmt/index*.json", load_rule_index, case_rule_file, RULE_FILE("a"), RULE_FILE("{}")},
@@ -104,7 +107,6 @@ static const struct {
     const char *name, *why;
 } absent[] = {
     {"model/name-escaping", "name escaping is not built"},
-    {"influx/encode", "line protocol is not written"},
     {"relabel/relabel", "relabelling is not built"},
     {"relabel/validate", "relabelling is not built"},
 };
