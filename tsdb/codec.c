@@ -216,8 +216,12 @@ static int to_doubles(const int64_t *ints, unsigned domain, double *v, size_t co
     }
     if (domain > DOMAIN_SCALE_MAX) return E_CORRUPT;
     const double power = power_of_ten[domain];
-    for (size_t i = 0; i < count; i++)
-        v[i] = (double)ints[i] / power;
+    if (domain == 0)
+        for (size_t i = 0; i < count; i++)
+            v[i] = (double)ints[i];
+    else
+        for (size_t i = 0; i < count; i++)
+            v[i] = (double)ints[i] / power;
     return 0;
 }
 
@@ -232,9 +236,12 @@ int codec_decode_values(const uint8_t *p, size_t len, double *v, size_t count)
         int rc = get_specials(&in, v, count);
         if (rc < 0) return rc;
     }
-    int rc = ints_decode(&in, shape, ints, count);
+    size_t distinct = shape == INTS_CONSTANT ? 1 : count; /* two thirds of a host's series */
+    int rc = ints_decode(&in, shape, ints, distinct);
     if (rc < 0 || in_left(&in)) return E_CORRUPT;
-    rc = to_doubles(ints, domain & DOMAIN_MASK, v, count);
+    rc = to_doubles(ints, domain & DOMAIN_MASK, v, distinct);
+    for (size_t i = distinct; i < count; i++)
+        v[i] = v[0];
     if (rc == 0 && domain & DOMAIN_SPECIALS) rc = get_specials(&specials, v, count);
     return rc;
 }

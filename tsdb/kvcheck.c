@@ -28,7 +28,8 @@ enum {
     HEAD = 16,
     NODE = 8,
     TREE = 48,
-    META_SIZE = HEAD + 24 + 2 * TREE + 16,
+    META_TAIL = 2 * TREE, /* last page and transaction, from the first tree */
+    META_SIZE = HEAD + 24 + META_TAIL + 16,
     DEPTH_MAX = 32, /* LMDB's cursors have no more */
     PAGE_MIN = 512,
     PAGE_MAX = 65536,
@@ -246,8 +247,8 @@ static int read_meta(struct check *c, uint64_t page, struct meta *out)
         return bad_page(c, page, "has a bad page size");
     c->page_bytes = page_bytes;
     *out = (struct meta){
-        .last_page = get_le64(trees + 2 * TREE),
-        .txn_id = get_le64(trees + 2 * TREE + 8),
+        .last_page = get_le64(trees + META_TAIL),
+        .txn_id = get_le64(trees + META_TAIL + 8),
         .free = tree_at(trees, TREE_FREE),
         .names = tree_at(trees + TREE, TREE_NAMES),
     };
@@ -256,11 +257,10 @@ static int read_meta(struct check *c, uint64_t page, struct meta *out)
 
 static int check_meta(struct check *c, const struct meta *m)
 {
-    if (m->last_page < 1 || m->last_page > PAGES_MAX ||
-        (m->last_page + 1) * c->page_bytes > c->size)
+    uint64_t need = (m->last_page + 1) * c->page_bytes;
+    if (m->last_page < 1 || m->last_page > PAGES_MAX || need > c->size)
         return errmsg_set(c->err, E_CORRUPT, "%llu bytes long, but its pages need %llu",
-                          (unsigned long long)c->size,
-                          (unsigned long long)((m->last_page + 1) * c->page_bytes));
+                          (unsigned long long)c->size, (unsigned long long)need);
     c->last_page = m->last_page;
     c->used = mem_zalloc(m->last_page / 8 + 1);
     if (!c->used) return -ENOMEM;
@@ -273,7 +273,7 @@ static int check_meta(struct check *c, const struct meta *m)
 int kvcheck(kvcheck_read_fn *read, void *arg, uint64_t size, uint64_t txn_id, struct errmsg *err)
 {
     struct check c = {.read = read, .arg = arg, .size = size, .err = err};
-    struct meta m[2];
+    struct meta m[2] = {0};
     int rc = read_meta(&c, 0, &m[0]);
     if (rc == 0) rc = read_meta(&c, 1, &m[1]);
     if (rc < 0) return rc;

@@ -114,12 +114,14 @@ static int read_block(struct partition_reader *r, const struct group_block *b, i
     size_t from = time_index(r->t, r->t_count, start_ms);
     size_t to = end_ms == INT64_MAX ? r->t_count : time_index(r->t, r->t_count, end_ms + 1);
     if (from >= to) return 0;
-    rc = codec_decode_values(b->p, b->len, r->v, r->t_count);
-    if (rc < 0) return rc;
+    bool whole = from == 0 && to == r->t_count;
     rc = sample_vec_reserve(out, to - from);
     if (rc < 0) return rc;
+    double *v = whole ? out->v + out->count : r->v; /* usually straight to where it is wanted */
+    rc = codec_decode_values(b->p, b->len, v, r->t_count);
+    if (rc < 0) return rc;
     memcpy(out->t + out->count, r->t + from, (to - from) * sizeof *r->t);
-    memcpy(out->v + out->count, r->v + from, (to - from) * sizeof *r->v);
+    if (!whole) memcpy(out->v + out->count, r->v + from, (to - from) * sizeof *r->v);
     out->count += to - from;
     return 0;
 }

@@ -113,10 +113,7 @@ static struct batch *make_batch(uint32_t first_id, size_t series, int64_t from, 
         b->labels[i][1] = (struct label){STR("job"), STR("nöde")};
         for (size_t k = 0; k < count; k++)
             b->v[i][k] = value_of(id, from + (int64_t)k);
-        b->blocks[i] = (struct partition_block){
-            id, {b->labels[i], 2},
-             b->t, b->v[i], count
-        };
+        b->blocks[i] = (struct partition_block){id, {b->labels[i], 2}, b->t, b->v[i], count};
     }
     return b;
 }
@@ -190,14 +187,14 @@ static void fill_model(struct partition *p)
 static void expect_model(struct partition *p)
 {
     static const int64_t ranges[][2] = {
-        {0,    MODEL_TURNS * TURN - 1},
-        {0,    0                     },
-        {599,  600                   },
-        {600,  1199                  },
-        {1234, 5678                  },
-        {7199, 7199                  },
-        {700,  700                   },
-        {1,    7198                  },
+        {0, MODEL_TURNS * TURN - 1},
+        {0, 0},
+        {599, 600},
+        {600, 1199},
+        {1234, 5678},
+        {7199, 7199},
+        {700, 700},
+        {1, 7198},
     };
     struct partition_reader *r;
     assert_int_equal(partition_reader_new(p, &r), 0);
@@ -279,10 +276,7 @@ static void long_series_spans_groups(void **state)
         v[k] = sin(k);
     }
     struct label label = {STR(METRIC_NAME), STR("noise")};
-    struct partition_block b[] = {
-        {5, {&label, 1}, t, v, N},
-        {9, {&label, 1}, t, v, N}
-    };
+    struct partition_block b[] = {{5, {&label, 1}, t, v, N}, {9, {&label, 1}, t, v, N}};
     struct partition_write w = {3, 1, b, 2, false};
     assert_int_equal(partition_append(f->p, &w, &f->err), 0);
     expect_sound(f->p);
@@ -327,14 +321,14 @@ static void bad_writes_are_refused(void **state)
         size_t count;
         uint32_t slice;
     } rows[] = {
-        {{{1, ls, down, v, 2}},                  1, 0          },
-        {{{1, ls, same, v, 2}},                  1, 0          },
-        {{{1, ls, before, v, 2}},                1, 0          },
-        {{{1, ls, after, v, 2}},                 1, 0          },
-        {{{1, bad, up, v, 2}},                   1, 0          },
-        {{{2, ls, up, v, 2}, {1, ls, up, v, 2}}, 2, 0          },
-        {{{2, ls, up, v, 2}, {2, ls, up, v, 2}}, 2, 0          },
-        {{{1, ls, up, v, 2}},                    1, SLICE_COUNT},
+        {{{1, ls, down, v, 2}}, 1, 0},
+        {{{1, ls, same, v, 2}}, 1, 0},
+        {{{1, ls, before, v, 2}}, 1, 0},
+        {{{1, ls, after, v, 2}}, 1, 0},
+        {{{1, bad, up, v, 2}}, 1, 0},
+        {{{2, ls, up, v, 2}, {1, ls, up, v, 2}}, 2, 0},
+        {{{2, ls, up, v, 2}, {2, ls, up, v, 2}}, 2, 0},
+        {{{1, ls, up, v, 2}}, 1, SLICE_COUNT},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct partition_write w = {rows[i].slice, 5, rows[i].b, rows[i].count, false};
@@ -356,10 +350,7 @@ static void late_groups_overlap(void **state)
     struct sample_vec s = {0};
     int64_t t[] = {DAY + 500, DAY + 1000};
     double v[] = {-1, -2};
-    struct partition_block b = {
-        1, {NULL, 0},
-         t, v, 2
-    };
+    struct partition_block b = {1, {NULL, 0}, t, v, 2};
     struct partition_write w = {1, 9, &b, 1, true};
     assert_int_equal(append(f->p, 1, 1, 0, 3, 8), 0);
     assert_int_equal(partition_append(f->p, &w, &f->err), 0);
@@ -375,6 +366,123 @@ static void late_groups_overlap(void **state)
     assert_memory_equal(s.v, want_v, sizeof want_v);
     sample_vec_release(&s);
     expect_sound(f->p);
+}
+
+/* --- a model of arrays --------------------------------------------------------------------------
+ */
+
+enum { M_SERIES = 25, M_STEPS = 120, M_BLOCK = 300 };
+
+struct model {
+    struct sample_vec series[M_SERIES];
+    struct sample_vec batch[M_SERIES];
+    int64_t next[M_SERIES]; /* milliseconds of the day */
+    uint64_t seed;
+};
+
+static uint64_t draw(struct model *m, uint64_t below)
+{
+    m->seed ^= m->seed << 13;
+    m->seed ^= m->seed >> 7;
+    m->seed ^= m->seed << 17;
+    return m->seed % below;
+}
+
+static double draw_value(struct model *m)
+{
+    static const uint64_t odd[] = {STALE_NAN_BITS,
+                                   NORMAL_NAN_BITS,
+                                   UINT64_C(1) << 63,
+                                   1,
+                                   UINT64_C(0x7ff0000000000000),
+                                   UINT64_C(0xfff0000000000000)};
+    switch (draw(m, 5)) {
+    case 0:
+        return (double)draw(m, 100);
+    case 1:
+        return (double)draw(m, 1000000) / 1000;
+    case 2:
+        return double_of_bits(m->seed);
+    case 3:
+        return double_of_bits(odd[draw(m, COUNT(odd))]);
+    default:
+        return 5;
+    }
+}
+
+/* One write of a random choice of series, each with its own times; some of it late. */
+static void random_write(struct fixture *f, struct model *m)
+{
+    struct partition_block blocks[M_SERIES];
+    struct partition_write w = {(uint32_t)draw(m, SLICE_COUNT), m->seed, blocks, 0,
+                                draw(m, 8) == 0};
+    for (uint32_t i = 0; i < M_SERIES; i++) {
+        struct sample_vec *b = &m->batch[i];
+        b->count = 0;
+        if (draw(m, 3) == 0) continue;
+        int64_t t = w.late ? (int64_t)draw(m, 1000000) : m->next[i];
+        for (uint64_t n = draw(m, M_BLOCK); n > 0 && t < DAY_MS; n--) {
+            double v = draw_value(m);
+            assert_int_equal(sample_vec_add(b, DAY + t, v), 0);
+            assert_int_equal(sample_vec_add(&m->series[i], DAY + t, v), 0);
+            t += 1 + (int64_t)(draw(m, 4) ? 999 : draw(m, 60000));
+        }
+        if (!w.late) m->next[i] = t;
+        blocks[w.count++] = (struct partition_block){i * 7, {NULL, 0}, b->t, b->v, b->count};
+    }
+    assert_int_equal(partition_append(f->p, &w, &f->err), 0);
+    assert_int_equal(partition_slice_lsn(f->p, w.slice), w.lsn);
+}
+
+static void compare_model(struct fixture *f, struct model *m)
+{
+    struct partition_reader *r;
+    struct sample_vec got = {0};
+    assert_int_equal(partition_reader_new(f->p, &r), 0);
+    for (uint32_t i = 0; i < M_SERIES; i++) {
+        struct sample_vec *want = &m->series[i];
+        assert_int_equal(sample_vec_normalize(want), 0);
+        int64_t from = DAY + (int64_t)draw(m, DAY_MS / 8), to = from + (int64_t)draw(m, DAY_MS);
+        if (draw(m, 2)) {
+            from = INT64_MIN;
+            to = INT64_MAX;
+        }
+        got.count = 0;
+        assert_int_equal(partition_read(r, i * 7, from, to, &got, NULL), 0);
+        assert_int_equal(sample_vec_normalize(&got), 0);
+        size_t lo = 0, n = 0;
+        while (lo < want->count && want->t[lo] < from)
+            lo++;
+        while (lo + n < want->count && want->t[lo + n] <= to)
+            n++;
+        assert_int_equal(got.count, n);
+        if (n == 0) continue;
+        assert_memory_equal(got.t, want->t + lo, n * sizeof *got.t);
+        assert_memory_equal(got.v, want->v + lo, n * sizeof *got.v);
+    }
+    partition_reader_free(r);
+    sample_vec_release(&got);
+}
+
+static void random_writes_match_arrays(void **state)
+{
+    struct fixture *f = *state;
+    struct model *m = xzalloc(sizeof *m);
+    m->seed = 20261122;
+    for (int step = 1; step <= M_STEPS; step++) {
+        random_write(f, m);
+        if (step % 20) continue;
+        close_file(f);
+        open_file(f, false);
+        compare_model(f, m);
+        compare_model(f, m);
+        expect_sound(f->p);
+    }
+    for (size_t i = 0; i < M_SERIES; i++) {
+        sample_vec_release(&m->series[i]);
+        sample_vec_release(&m->batch[i]);
+    }
+    mem_free(m);
 }
 
 /* --- definitions --------------------------------------------------------------------------------
@@ -765,6 +873,7 @@ int main(void)
         CASE(empty_write_moves_the_lsn),
         CASE(bad_writes_are_refused),
         CASE(late_groups_overlap),
+        CASE(random_writes_match_arrays),
         CASE(definitions_come_in_id_order),
         CASE(killed_writer_loses_nothing),
         CASE(damaged_group_is_skipped),
