@@ -75,7 +75,7 @@ struct notifier {
 
 int notifier_put(struct notifier *n, const struct alert *alerts, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && n->len < sizeof n->heard - 200; i++) {
         struct str name = labels_get(alerts[i].labels, STR("alertname"));
         struct str x = labels_get(alerts[i].labels, STR("x"));
         int written = snprintf(n->heard + n->len, sizeof n->heard - n->len, "%.*s%s%.*s %s;",
@@ -732,6 +732,55 @@ static void a_damaged_journal_is_survived(void **state)
     assert_string_equal(status_of(b, "High").state, "firing");
 }
 
+/* Threads, on the real clock: evaluations, visits, counters and reloads at once, for a short while.
+ * What matters is what the thread sanitizer sees. */
+static int walk(void *arg, const struct group_status *g)
+{
+    for (size_t i = 0; i < g->rule_count; i++) {
+        size_t *seen = arg;
+        *seen += strlen(g->rules[i].last_error) + strlen(g->rules[i].query);
+        for (size_t k = 0; k < g->rules[i].alert_count; k++)
+            *seen += g->rules[i].alerts[k].labels.count + strlen(g->rules[i].alerts[k].state);
+    }
+    return 0;
+}
+
+static const char busy_rules[] =
+    "groups:\n- name: a\n  interval: 100ms\n  rules:\n"
+    "  - {alert: Blink, expr: 'vector(time() * 10 % 2) > 0.5', annotations: {v: '{{ $value }}'}}\n"
+    "  - {record: t, expr: time()}\n"
+    "- name: b\n  interval: 100ms\n  rules:\n"
+    "  - {alert: Always, expr: vector(1), labels: {x: '{{ $value }}'}}\n"
+    "  - {alert: Wrong, expr: 'label_replace(vector(1), \"a\", \"b\", \"x\", \"(\")'}\n";
+
+static void threads_get_along(void **state)
+{
+    struct bench *b = *state;
+    struct rules_deps d = {.env = env_system(),
+                           .db = &b->db,
+                           .querier = memstore_querier(b->db.mem),
+                           .notifier = &b->notifier,
+                           .state_dir = b->dir};
+    struct errmsg err = {0};
+    struct rules_stats st = {0};
+    size_t seen = 0;
+    assert_int_equal(rules_engine_new(&b->engine, &d, &err), 0);
+    assert_int_equal(apply(b, busy_rules), 0);
+    int64_t end_ns = env_mono_ns(env_system()) + INT64_C(10000000000);
+    for (int i = 0; st.evaluations < 20 && env_mono_ns(env_system()) < end_ns; i++) {
+        assert_int_equal(rules_engine_visit(b->engine, walk, &seen), 0);
+        rules_engine_stats(b->engine, &st);
+        if (i % 20 == 10) assert_int_equal(apply(b, busy_rules), 0);
+        usleep(5000);
+    }
+    assert_true(st.evaluations >= 20);
+    assert_true(st.evaluation_failures >= 1);
+    assert_true(seen > 0);
+    engine_stop(b);
+    assert_non_null(strstr(b->notifier.heard, "Always/1 firing;"));
+    assert_int_equal(b->notifier.ready, 1);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
 
 int main(void)
@@ -755,6 +804,7 @@ int main(void)
         TEST(clock_steps_do_nothing_to_alerts),
         TEST(query_offset_shifts_reading_and_writing),
         TEST(a_damaged_journal_is_survived),
+        TEST(threads_get_along),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
