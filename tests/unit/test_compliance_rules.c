@@ -230,7 +230,7 @@ static int canned_query(void *arg, struct str expr, int64_t t_ms, struct arena *
 static double number_of(const json_t *v)
 {
     double d = json_number_value(v);
-    if (json_is_string(v) && str_to_double(str_of(json_string_value(v)), &d) < 0) d = NAN;
+    if (json_is_string(v) && str_to_double(str_of(json_string_value(v)), &d) < 0) d = (double)NAN;
     return d;
 }
 
