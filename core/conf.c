@@ -376,7 +376,7 @@ int conf_decode(const struct conf_table *t, const struct ynode *n, void *out, st
 
 static bool has_plain_default(const struct conf_option *o)
 {
-    return o->dflt && o->type != CONF_LIST && o->type != CONF_CUSTOM;
+    return o->dflt && o->type != CONF_LIST;
 }
 
 static void print_option(const struct conf_option *o, int indent, struct buf *out)
