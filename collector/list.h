@@ -16,4 +16,5 @@ COLLECTOR(softnet)
 COLLECTOR(filesystem)
 COLLECTOR(netclass)
 COLLECTOR(uname)
+COLLECTOR(cpu_info)
 #undef COLLECTOR

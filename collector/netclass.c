@@ -42,12 +42,14 @@ static const struct metric metrics[] = {
     ROW("net_dev_group", METRIC_GAUGE),
     ROW("transmit_queue_length", METRIC_GAUGE),
     ROW("protocol_type", METRIC_GAUGE),
+    {"node_network_receive_nohandler_total", "Network device statistic receive_nohandler.",
+     METRIC_COUNTER, UNIT_NONE, true}, /* of netdev's family, but not in /proc/net/dev */
 };
 /* The files of the rows from FIRST_PLAIN on. */
 static const char *const plain_files[] = {
     "addr_assign_type", "carrier", "carrier_changes", "carrier_up_count", "carrier_down_count",
     "dev_id", "dormant", "ifindex", "iflink", "link_mode", "mtu", "name_assign_type",
-    "netdev_group", "tx_queue_len", "type",
+    "netdev_group", "tx_queue_len", "type", "statistics/rx_nohandler",
 };
 // clang-format on
 _Static_assert(COUNT(plain_files) == COUNT(metrics) - FIRST_PLAIN, "a file for each row");

@@ -62,15 +62,19 @@ static void compare_lines(const char *got, const char *want)
 static void whole_tree_gives_the_expected_exposition(void **state)
 {
     UNUSED(state);
-    static const char *const names[] = {"cpu",      "stat",     "meminfo",    "vmstat", "loadavg",
-                                        "pressure", "netstat",  "diskstats",  "netdev", "sockstat",
-                                        "softnet",  "netclass", "filesystem", NULL};
+    static const char *const names[] = {"cpu",        "stat",     "meminfo", "vmstat",
+                                        "loadavg",    "pressure", "netstat", "diskstats",
+                                        "netdev",     "sockstat", "softnet", "netclass",
+                                        "filesystem", "cpu_info", NULL};
     option_row udev[] = {{STR("udev_path"), STR(FIXTURES "/plain/udev"), NULL, NULL}};
     option_row speed[] = {{STR("ignore_invalid_speed"), STR("true"), NULL, NULL}};
     option_row softirqs[] = {{STR("softirqs"), STR("true"), NULL, NULL}};
     option_row types[] = {{STR("exclude_types"), STR("nfs, tmpfs"), NULL, NULL}};
-    struct host_collector_options host[] = {with("diskstats", 1, udev), with("netclass", 1, speed),
-                                            with("stat", 1, softirqs),
+    option_row cpu[] = {{STR("info"), STR("true"), NULL, NULL},
+                        {STR("flags"), STR("^a"), NULL, NULL},
+                        {STR("bugs"), STR("^mds$"), NULL, NULL}};
+    struct host_collector_options host[] = {with("cpu_info", 3, cpu), with("diskstats", 1, udev),
+                                            with("netclass", 1, speed), with("stat", 1, softirqs),
                                             with("filesystem", 1, types)};
     struct collector_config c = {.enabled = true,
                                  .host_root = "/nonexistent",
