@@ -14,9 +14,10 @@
 
 /* How long an idle worker sleeps at most: how soon it sees a step of the clock or a reload. */
 #define NAP_NS INT64_C(250000000)
-/* After a step of the clock what was collected before lies far off in time: for so long an alert
- * that is missing from its result is taken to be still there. */
-#define HOLD_NS INT64_C(30000000000)
+/* After a step of the clock, and after a restart, the samples an expression looks back at are far
+ * off in time or not there: for so long, and two intervals more, an alert that is missing from its
+ * result is taken to be still there. */
+#define HOLD_MS INT64_C(5000)
 /* Groups slower than this do not hold back the notifier's first flush. */
 #define READY_INTERVAL_MS INT64_C(60000)
 
@@ -86,6 +87,11 @@ static bool read_clocks(struct env *env, int64_t *wall_ms, int64_t *mono_ns)
     return *mono_ns - before < CLOCK_STEP_MS * 1000000 / 10;
 }
 
+static void hold_missing(struct live_group *g, int64_t mono_ns)
+{
+    g->hold_until_ns = mono_ns + (HOLD_MS + 2 * g->group->interval_ms) * 1000000;
+}
+
 static void note_clock(struct rules_engine *e, int64_t wall_ms, int64_t mono_ns)
 {
     int64_t step = steady_clock_note(&e->clock, wall_ms, mono_ns);
@@ -93,9 +99,10 @@ static void note_clock(struct rules_engine *e, int64_t wall_ms, int64_t mono_ns)
     log_warn("the wall clock was set; alert timers go on from where they were", "step_ms=%lld",
              (long long)step);
     atomic_store(&e->stepped_ms, e->clock.stepped_ms);
-    e->hold_until_ns = mono_ns + HOLD_NS;
-    for (size_t i = 0; i < e->groups.count; i++)
+    for (size_t i = 0; i < e->groups.count; i++) {
         schedule_step(&e->groups.v[i]->schedule, wall_ms);
+        hold_missing(e->groups.v[i], mono_ns);
+    }
 }
 
 /* The due group with the earliest slot, marked running; else NULL and *wait_ms until the next. */
@@ -134,18 +141,19 @@ static struct evaluation new_evaluation(struct rules_engine *e, const struct liv
         .slot_ms = slot_ms,
         .query_ms = slot_ms - g->group->query_offset_ms,
         .stepped_ms = e->clock.stepped_ms,
-        .hold_missing = env_mono_ns(e->env) < e->hold_until_ns,
+        .hold_missing = env_mono_ns(e->env) < g->hold_until_ns,
         .cancel = &e->stop,
     };
 }
 
-/* True the first time every group has been evaluated once. */
+/* True the first time every group with restored alerts has been evaluated once. */
 static bool became_ready(struct rules_engine *e)
 {
     if (e->ready_told) return false;
     for (size_t i = 0; i < e->groups.count; i++) {
         const struct live_group *g = e->groups.v[i];
-        if (!g->evaluated && g->group->interval_ms <= READY_INTERVAL_MS) return false;
+        if (g->restored && !g->evaluated && g->group->interval_ms <= READY_INTERVAL_MS)
+            return false;
     }
     e->ready_told = true;
     return true;
@@ -227,16 +235,22 @@ static void keep_schedule(struct live_group *g, const struct engine_groups *old)
         g->evaluated_ms = o->evaluated_ms;
         g->evaluation_ns = o->evaluation_ns;
         g->evaluated = o->evaluated;
+        g->restored = o->restored;
+        g->hold_until_ns = o->hold_until_ns;
         if (o->group->interval_ms == g->group->interval_ms) g->schedule = o->schedule;
     }
 }
 
 /* What a rule of the new set inherits: from the one it replaces, or from the journal. */
-static void inherit(struct rules_engine *e, struct live_rule *r, struct engine_groups *old)
+static void inherit(struct rules_engine *e, struct live_group *g, struct live_rule *r,
+                    struct engine_groups *old)
 {
     struct live_rule *o = find_rule(old, r->rule->key);
     if (!o) {
-        publisher_claim(e->publisher, r->rule->key, &r->alerts);
+        if (publisher_claim(e->publisher, r->rule->key, &r->alerts)) {
+            g->restored = true;
+            hold_missing(g, env_mono_ns(e->env));
+        }
         return;
     }
     const struct rule *rule = r->rule;
@@ -336,7 +350,7 @@ static void swap_in(struct rules_engine *e, struct staged *s)
         struct live_group *g = s->groups.v[i];
         keep_schedule(g, &e->groups);
         for (size_t k = 0; k < g->count; k++)
-            inherit(e, &g->rules[k], &e->groups);
+            inherit(e, g, &g->rules[k], &e->groups);
     }
     struct staged old = {e->set, e->groups, e->settings, e->external_labels, e->external_url};
     e->set = s->set;

@@ -70,7 +70,9 @@ struct live_group {
     int64_t evaluated_ms, evaluation_ns; /* under lock */
     /* under the engine's lock */
     struct schedule schedule;
+    int64_t hold_until_ns; /* monotonic: alerts missing from a result stay until then */
     bool running, evaluated;
+    bool restored; /* has alerts from the journal */
 };
 
 /* --- evaluation --- */
@@ -90,7 +92,7 @@ struct evaluation {
     int64_t slot_ms;    /* timestamp of the evaluation */
     int64_t query_ms;   /* slot less the group's query_offset */
     int64_t stepped_ms; /* wall time less steady time */
-    bool hold_missing;  /* the clock was set a moment ago: see alert_params */
+    bool hold_missing;  /* samples of the last while may be lacking: see alert_params */
     const int *cancel;
 };
 /* Evaluates the group's rules in order and records what came of each. */
@@ -158,7 +160,6 @@ struct rules_engine {
     pthread_cond_t idle;
     /* under lock */
     struct steady_clock clock;
-    int64_t hold_until_ns; /* monotonic: alerts missing from a result stay until then */
     size_t running;
     bool paused, ready_told, started;
 
