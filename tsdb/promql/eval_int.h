@@ -50,6 +50,7 @@ struct eval {
     struct arena *arena;
     int64_t start_ms, step_ms;
     size_t steps;
+    bool sorted; /* selectors read in the order of labels, so that ties end alike each time */
 };
 
 static inline int64_t eval_time(const struct eval *ev, size_t step)

@@ -55,6 +55,7 @@ static int select_series(struct eval *ev, const struct expr *e, int64_t start_ms
         .step_ms = ev->steps > 1 ? ev->step_ms : 0,
         .func = func,
         .latest_only = latest_only,
+        .sorted = ev->sorted,
         .budget = &ev->run->q->budget,
         .arena = ev->arena,
     };

@@ -116,8 +116,10 @@ static int eval_topk(struct eval *ev, const struct expr *e, struct sink *out)
 {
     struct grouped g;
     double *k;
+    struct eval sorted = *ev;
+    sorted.sorted = true;
     int rc = parameter_k(ev, e, &k);
-    if (rc == 0) rc = group_rows(ev, e, ev->arena, &g);
+    if (rc == 0) rc = group_rows(&sorted, e, ev->arena, &g);
     if (rc) return rc;
     struct candidate *work = arena_alloc(ev->arena, (g.rows.count + 1) * sizeof *work);
     if (!work) return eval_nomem(ev);
