@@ -328,11 +328,15 @@ void flush_truncate_wal(struct tsdb *db)
     wal_truncate(db->wal, needed == UINT64_MAX ? last : needed - 1);
 }
 
-int flush_all(struct tsdb *db, struct errmsg *err)
+int flush_all(struct tsdb *db, int64_t until_ns, struct errmsg *err)
 {
     int rc = 0;
-    for (uint32_t i = 0; rc == 0 && i < SLICE_COUNT; i++)
+    for (uint32_t i = 0; rc == 0 && i < SLICE_COUNT; i++) {
+        if (i > 0 && env_mono_ns(db->env) > until_ns)
+            return errmsg_set(err, E_TIMEOUT, "the disk is slow; %u of %d slices flushed", i,
+                              SLICE_COUNT);
         rc = flush_slice(db, i, err);
+    }
     return rc;
 }
 
@@ -368,6 +372,7 @@ static void flush_next(struct tsdb *db, struct complaint *complaint)
     pthread_mutex_lock(&db->flush_lock);
     int rc = flush_slice(db, db->next_slice, &err);
     db->next_slice = (db->next_slice + 1) % SLICE_COUNT;
+    if (db->next_slice == 0) evict_turn(db);
     flush_truncate_wal(db);
     days_retain(db);
     pthread_mutex_unlock(&db->flush_lock);

@@ -37,13 +37,8 @@ static void free_chunks(struct chunk *c)
     }
 }
 
-void head_release(struct head *h)
+void head_free_shell(struct head *h)
 {
-    size_t count = h->index ? index_count(h->index) : 0;
-    for (uint32_t i = 0; i < count; i++) {
-        free_chunks(head_series(h, i)->first);
-        mem_free(head_series(h, i)->late);
-    }
     for (size_t i = 0; i < h->block_count; i++)
         mem_free(h->blocks[i]);
     mem_free(h->blocks);
@@ -52,6 +47,16 @@ void head_release(struct head *h)
     index_free(h->index);
     pthread_mutex_destroy(&h->lock);
     pthread_rwlock_destroy(&h->index_lock);
+}
+
+void head_release(struct head *h)
+{
+    size_t count = h->index ? index_count(h->index) : 0;
+    for (uint32_t i = 0; i < count; i++) {
+        free_chunks(head_series(h, i)->first);
+        mem_free(head_series(h, i)->late);
+    }
+    head_free_shell(h);
 }
 
 /* Makes sure that the block of a slot exists. */

@@ -123,24 +123,38 @@ static int read_days(struct tsdb_set *set, const struct item *item)
 /* --- one series --------------------------------------------------------------------------------
  */
 
+/* The record of a selected series, wherever it is now; NULL when the head has forgotten it. Leaves
+ * both locks held. */
+static const struct series *lock_series(struct head *h, struct item *item)
+{
+    uint32_t slot = item->slot;
+    pthread_rwlock_rdlock(&h->index_lock);
+    pthread_mutex_lock(&h->lock);
+    if (slot < index_count(h->index) && head_series(h, slot)->id == item->id)
+        return head_series(h, slot);
+    if (index_find(h->index, item->labels, item->hash, &slot) < 0) return NULL;
+    if (head_series(h, slot)->id != item->id) return NULL; /* it came back under another id */
+    item->slot = slot;
+    return head_series(h, slot);
+}
+
 /* What the head has; *need_files tells whether older samples of the range may be in files. */
-static int read_head(struct tsdb_set *set, const struct item *item, uint64_t *flush_seq,
-                     bool *need_files)
+static int read_head(struct tsdb_set *set, struct item *item, uint64_t *flush_seq, bool *need_files)
 {
     struct head *h = &set->db->head;
     int rc = 0;
-    pthread_mutex_lock(&h->lock);
+    const struct series *s = lock_series(h, item);
     *flush_seq = h->flush_seq;
-    const struct series *s = head_series(h, item->slot);
-    bool newest = s->last_ms >= set->start_ms && s->last_ms <= set->end_ms;
-    *need_files = s->flushed_ms >= set->start_ms;
+    bool newest = s && s->last_ms >= set->start_ms && s->last_ms <= set->end_ms;
+    *need_files = !s || s->flushed_ms >= set->start_ms;
     if (set->latest_only && newest && !s->rewritten && s->last_ms >= s->flushed_ms) {
         *need_files = false;
         rc = sample_vec_add(&set->from_head, s->last_ms, double_of_bits(s->stream.bits));
-    } else {
+    } else if (s) {
         rc = head_read(s, set->start_ms, set->end_ms, &set->from_head);
     }
     pthread_mutex_unlock(&h->lock);
+    pthread_rwlock_unlock(&h->index_lock);
     return rc;
 }
 
@@ -156,7 +170,7 @@ static int append_head(struct tsdb_set *set)
     return 0;
 }
 
-static int read_item(struct tsdb_set *set, const struct item *item)
+static int read_item(struct tsdb_set *set, struct item *item)
 {
     uint64_t flush_seq = 0;
     bool need_files = true;
@@ -175,7 +189,7 @@ static int set_next(struct series_set *ss, struct series_view *out, struct errms
 {
     struct tsdb_set *set = (struct tsdb_set *)ss;
     while (set->at < set->count) {
-        const struct item *item = &set->items[set->at++];
+        struct item *item = &set->items[set->at++];
         int rc = budget_check(set->budget, set->db->env, err);
         if (rc < 0) return rc;
         rc = read_item(set, item);
@@ -209,6 +223,7 @@ static const struct series_set_ops set_ops = {set_next, set_free};
 
 struct resolve {
     struct tsdb_set *set;
+    int64_t floor_ms; /* as it was when the head was asked */
     const struct select_request *r;
     struct ordinals found;
     uint32_t *table; /* items by hash, + 1; only when days are asked */
@@ -233,6 +248,7 @@ static int add_from_head(struct resolve *z)
     struct head *h = &z->set->db->head;
     pthread_rwlock_rdlock(&h->index_lock);
     int rc = index_select(h->index, z->r->matchers, z->r->matcher_count, &z->found);
+    z->floor_ms = h->floor_ms;
     for (size_t i = 0; rc == 0 && i < z->found.count; i++) {
         uint32_t slot = z->found.v[i];
         rc = add_item(z, h->index, slot,
@@ -318,7 +334,7 @@ static int add_from_days(struct resolve *z)
     struct tsdb_set *set = z->set;
     struct day **days = NULL;
     size_t count = 0;
-    int64_t floor = set->db->head.floor_ms;
+    int64_t floor = z->floor_ms;
     if (set->start_ms > floor) return 0;
     int rc = days_pin(set->db, set->start_ms, MIN(set->end_ms, floor), &days, &count);
     for (size_t i = 0; rc == 0 && i < count; i++)

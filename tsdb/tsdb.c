@@ -18,6 +18,7 @@ enum {
     BACKLOG_BYTES = 16 << 20,
     LABEL_BYTES_MAX = 512 << 10, /* of one series: a definition must fit a log record */
 };
+#define CLOSE_NS    INT64_C(2500000000) /* flushing may take so long; the log has it all anyway */
 #define FORMAT_TEXT "tocsin 1\n"
 #define OLDEST_MS   (INT64_C(3650) * DAY_MS) /* how far back samples go without retention */
 
@@ -123,6 +124,7 @@ static int tsdb_new(struct tsdb **out, const struct tsdb_options *o, struct env 
     struct tsdb *db = mem_zalloc(sizeof *db);
     *out = db;
     if (!db) return -ENOMEM;
+    db->evicted_ns = env_mono_ns(env);
     db->querier.ops = &tsdb_querier_ops;
     db->o = *o;
     db->env = env;
@@ -220,8 +222,9 @@ int tsdb_open(struct tsdb **out, const struct tsdb_options *o, struct env *env, 
 int tsdb_flush(struct tsdb *db, struct errmsg *err)
 {
     pthread_mutex_lock(&db->flush_lock);
-    int rc = flush_all(db, err);
+    int rc = flush_all(db, INT64_MAX, err);
     if (rc == 0) rc = wal_rotate(db->wal);
+    evict_turn(db);
     flush_truncate_wal(db);
     days_retain(db);
     pthread_mutex_unlock(&db->flush_lock);
@@ -234,8 +237,11 @@ int tsdb_close(struct tsdb *db)
     flusher_stop(db);
     wal_stop(db->wal, false);
     pthread_mutex_lock(&db->flush_lock);
-    int rc = flush_all(db, &err);
-    if (rc < 0)
+    int rc = flush_all(db, env_mono_ns(db->env) + CLOSE_NS, &err);
+    if (rc == E_TIMEOUT) {
+        log_info("head not flushed", "why=\"%s\" next=\"the log is replayed\"", err.text);
+        rc = 0;
+    } else if (rc < 0)
         log_error("head not flushed", "err=\"%s\" next=\"replayed at the next start\"",
                   err.text[0] ? err.text : err_text(rc));
     flush_truncate_wal(db);

@@ -53,6 +53,7 @@ struct series {
     int64_t flushed_ms; /* newest time that may be in a day file; INT64_MIN = none */
     bool open;          /* tail may grow */
     bool rewritten;     /* the newest time got another value, which is in late */
+    uint8_t idle_turns; /* of the flusher without a sample; evict.c */
 };
 
 struct slice {
@@ -95,6 +96,7 @@ static inline struct series *head_series(const struct head *h, uint32_t slot)
 
 int head_init(struct head *h) MUST_CHECK;
 void head_release(struct head *h);
+void head_free_shell(struct head *h); /* all but the samples, which have another owner */
 /* Adds a series that is not there; index_lock held for writing. */
 int head_add(struct head *h, struct labels ls, uint64_t hash, uint32_t id, int64_t flushed_ms,
              uint32_t *slot) MUST_CHECK;
@@ -175,6 +177,7 @@ struct tsdb {
 
     pthread_mutex_t flush_lock;
     uint32_t next_slice, ids_reserved; /* flush_lock */
+    int64_t evicted_ns;                /* flush_lock */
 
     pthread_mutex_t flusher_lock;
     pthread_cond_t flusher_work;
@@ -186,11 +189,14 @@ struct tsdb {
 
 /* Flushes one slice; flush_lock held. flush.c */
 int flush_slice(struct tsdb *db, uint32_t slice, struct errmsg *err) MUST_CHECK;
-int flush_all(struct tsdb *db, struct errmsg *err) MUST_CHECK;
+/* All slices; E_TIMEOUT when the monotonic time until_ns has come before the last. */
+int flush_all(struct tsdb *db, int64_t until_ns, struct errmsg *err) MUST_CHECK;
 void flush_truncate_wal(struct tsdb *db);
 int flusher_start(struct tsdb *db) MUST_CHECK;
 void flusher_stop(struct tsdb *db);
 void flusher_hurry(struct tsdb *db); /* the next slice now */
+
+void evict_turn(struct tsdb *db); /* evict.c; flush_lock held */
 
 int recover(struct tsdb *db, struct wal_replay_result *out) MUST_CHECK; /* recover.c */
 

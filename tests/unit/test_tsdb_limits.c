@@ -25,41 +25,20 @@ static void bad_label_sets_are_refused(void **state)
     struct fixture *f = *state;
     static char long_value[5000];
     memset(long_value, 'x', sizeof long_value);
-    struct label no_name[] = {
-        {STR("job"), STR("a")}
-    };
-    struct label empty[] = {
-        {STR("__name__"), STR("m")},
-        {STR("job"),      STR("") }
-    };
-    struct label order[] = {
-        {STR("job"),      STR("a")},
-        {STR("__name__"), STR("m")}
-    };
-    struct label twice[] = {
-        {STR("__name__"), STR("m")},
-        {STR("__name__"), STR("m")}
-    };
-    struct label utf8[] = {
-        {STR("__name__"), STR("m")   },
-        {STR("job"),      STR("\xff")}
-    };
-    struct label size[] = {
-        {STR("__name__"), STR("m")          },
-        {STR("job"),      {long_value, 5000}}
-    };
+    struct label no_name[] = {{STR("job"), STR("a")}};
+    struct label empty[] = {{STR("__name__"), STR("m")}, {STR("job"), STR("")}};
+    struct label order[] = {{STR("job"), STR("a")}, {STR("__name__"), STR("m")}};
+    struct label twice[] = {{STR("__name__"), STR("m")}, {STR("__name__"), STR("m")}};
+    struct label utf8[] = {{STR("__name__"), STR("m")}, {STR("job"), STR("\xff")}};
+    struct label size[] = {{STR("__name__"), STR("m")}, {STR("job"), {long_value, 5000}}};
     const struct {
         struct label *v;
         size_t count;
         int want;
     } cases[] = {
-        {NULL,    0, E_INVALID},
-        {no_name, 1, E_INVALID},
-        {empty,   2, E_INVALID},
-        {order,   2, E_INVALID},
-        {twice,   2, E_INVALID},
-        {utf8,    2, E_INVALID},
-        {size,    2, E_LIMIT  },
+        {NULL, 0, E_INVALID},  {no_name, 1, E_INVALID}, {empty, 2, E_INVALID},
+        {order, 2, E_INVALID}, {twice, 2, E_INVALID},   {utf8, 2, E_INVALID},
+        {size, 2, E_LIMIT},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct errmsg err = {0};
@@ -109,15 +88,15 @@ static void bad_times_and_refs_are_counted(void **state)
     restart(f, false);
     tsdb_ref ref = ref_of(f, 1);
     const struct tsdb_point points[] = {
-        {ref,                       now,              1},
-        {ref,                       now,              1}, /* a duplicate */
-        {ref,                       now - DAY_MS - 1, 1}, /* too old */
-        {ref,                       now + 600001,     1}, /* too new */
-        {ref ^ 1,                   now,              1}, /* no such series */
-        {ref + (UINT64_C(1) << 32), now,              1},
-        {ref,                       now - 1,          7}, /* late */
-        {ref,                       now,              9}, /* the same time, another value: the last wins */
-        {0,                         now,              1},
+        {ref, now, 1},
+        {ref, now, 1},              /* a duplicate */
+        {ref, now - DAY_MS - 1, 1}, /* too old */
+        {ref, now + 600001, 1},     /* too new */
+        {ref ^ 1, now, 1},          /* no such series */
+        {ref + (UINT64_C(1) << 32), now, 1},
+        {ref, now - 1, 7}, /* late */
+        {ref, now, 9},     /* the same time, another value: the last wins */
+        {0, now, 1},
     };
     assert_int_equal(tsdb_append(f->db, points, COUNT(points), &r), 0);
     assert_int_equal(r.stored, 3);
@@ -322,10 +301,10 @@ static void budgets_end_selects(void **state)
         struct query_budget *budget;
         int select, second;
     } cases[] = {
-        {&series,   E_LIMIT,    0      },
-        {&samples,  0,          E_LIMIT},
-        {&canceled, E_CANCELED, 0      },
-        {&late,     E_TIMEOUT,  0      },
+        {&series, E_LIMIT, 0},
+        {&samples, 0, E_LIMIT},
+        {&canceled, E_CANCELED, 0},
+        {&late, E_TIMEOUT, 0},
     };
     arena_init(&arena, 1 << 20);
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -356,10 +335,10 @@ static void metadata_keeps_the_last_word(void **state)
     struct fixture *f = *state;
     struct buf out = BUF_INIT(1 << 16);
     const struct metric_metadata all[] = {
-        {STR("b_seconds"), STR("old"),   STR(""),        METRIC_GAUGE    },
-        {STR("a_total"),   STR("Help."), STR("bytes"),   METRIC_COUNTER  },
-        {STR("b_seconds"), STR("new"),   STR("seconds"), METRIC_HISTOGRAM},
-        {STR("b_seconds"), STR("new"),   STR("seconds"), METRIC_HISTOGRAM},
+        {STR("b_seconds"), STR("old"), STR(""), METRIC_GAUGE},
+        {STR("a_total"), STR("Help."), STR("bytes"), METRIC_COUNTER},
+        {STR("b_seconds"), STR("new"), STR("seconds"), METRIC_HISTOGRAM},
+        {STR("b_seconds"), STR("new"), STR("seconds"), METRIC_HISTOGRAM},
     };
     for (size_t i = 0; i < COUNT(all); i++)
         assert_int_equal(tsdb_metadata_set(f->db, &all[i]), 0);
@@ -374,6 +353,71 @@ static void metadata_keeps_the_last_word(void **state)
     assert_int_equal(tsdb_metadata(f->db, "a", gather_metadata, &out), 0);
     assert_int_equal(out.len, 0);
     buf_release(&out);
+}
+
+/* --- churn -------------------------------------------------------------------------------------
+ */
+
+enum { CHURN = 2500 };
+
+/* A turn of the flusher: everything flushed, half an hour later. */
+static void turn(struct fixture *f, int64_t t)
+{
+    for (int i = 0; i < 4; i++) /* these live on */
+        assert_int_equal(append_one(f, i, t, (double)i), 0);
+    f->sim.mono_ns += INT64_C(1800000000000);
+    flush(f);
+}
+
+static void quiet_series_leave_the_head_but_not_the_store(void **state)
+{
+    struct fixture *f = *state;
+    struct tsdb_append_result r;
+    struct tsdb_stats stats;
+    f->sim.mono_ns = INT64_C(1000000000000);
+    restart(f, false);
+    int64_t t = f->sim.now_ms - DAY_MS;
+    for (int i = 0; i < CHURN; i++)
+        assert_int_equal(append_one(f, i, t + i, i), 0);
+    tsdb_ref gone = ref_of(f, 2000), stays = ref_of(f, 3);
+    struct arena arena;
+    struct series_set *set = NULL;
+    struct series_view v;
+    arena_init(&arena, 16 << 20);
+    struct select_request all = {.end_ms = INT64_MAX / 2, .arena = &arena};
+    struct querier *q = tsdb_querier(f->db);
+    assert_int_equal(q->ops->select(q, &all, &set, NULL), 0); /* read on after the eviction */
+    assert_int_equal(set->ops->next(set, &v, NULL), 1);
+    for (int k = 1; k <= 5; k++)
+        turn(f, t + 1000000 * k);
+    tsdb_stats(f->db, &stats);
+    assert_in_range(stats.head_series, 4, 10);
+    size_t series = 1;
+    int rc;
+    while ((rc = set->ops->next(set, &v, NULL)) == 1)
+        series++;
+    assert_int_equal(rc, 0);
+    assert_int_equal(series, CHURN);
+    set->ops->free(set);
+    arena_release(&arena);
+
+    assert_same_everything(f);
+    struct tsdb_point p[] = {{stays, t + 9000000, 1}, {gone, t + 9000000, 2}};
+    assert_int_equal(tsdb_append(f->db, p, 2, &r), 0);
+    assert_int_equal(r.stale_refs, (ref_of(f, 3) != stays) + 1u);
+    assert_int_equal(append_one(f, 3, t + 9000000, 1), 0);
+    assert_int_equal(append_one(f, 2000, t + 9000000, 2), 0); /* comes back under a new id */
+    assert_true(ref_of(f, 2000) != gone);
+    assert_same_everything(f);
+    flush(f);
+    assert_same_everything(f);
+    for (int crash = 0; crash < 2; crash++) {
+        restart(f, crash);
+        assert_same_everything(f);
+        assert_int_equal(append_one(f, 2000, t + 9001000 + crash, 3), 0);
+        assert_int_equal(tsdb_wait(f->db, UINT64_MAX), 0);
+        assert_same_everything(f);
+    }
 }
 
 /* --- threads -----------------------------------------------------------------------------------
@@ -477,6 +521,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(label_queries_respect_time_and_matchers, setup, teardown),
         cmocka_unit_test_setup_teardown(budgets_end_selects, setup, teardown),
         cmocka_unit_test_setup_teardown(metadata_keeps_the_last_word, setup, teardown),
+        cmocka_unit_test_setup_teardown(quiet_series_leave_the_head_but_not_the_store, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(threads_do_not_disturb_each_other, setup_threads, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
