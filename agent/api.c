@@ -103,14 +103,14 @@ const char *api_exec_error(int rc, const struct errmsg *err, const char **text)
         int rc;
         const char *type, *text;
     } kinds[] = {
-        {E_TIMEOUT,     "timeout",     "query timed out in expression evaluation"   },
-        {E_CANCELED,    "canceled",    "query was canceled in expression evaluation"},
-        {E_EXEC,        "execution",   NULL                                         },
-        {E_LIMIT,       "execution",   NULL                                         },
-        {E_UNSUPPORTED, "execution",   NULL                                         },
-        {E_INVALID,     "execution",   NULL                                         },
-        {E_PARSE,       "bad_data",    NULL                                         },
-        {E_UNAVAILABLE, "unavailable", NULL                                         },
+        {E_TIMEOUT, "timeout", "query timed out in expression evaluation"},
+        {E_CANCELED, "canceled", "query was canceled in expression evaluation"},
+        {E_EXEC, "execution", NULL},
+        {E_LIMIT, "execution", NULL},
+        {E_UNSUPPORTED, "execution", NULL},
+        {E_INVALID, "execution", NULL},
+        {E_PARSE, "bad_data", NULL},
+        {E_UNAVAILABLE, "unavailable", NULL},
     };
     *text = err->text[0] ? err->text : err_text(rc);
     for (size_t i = 0; i < COUNT(kinds); i++)
@@ -283,7 +283,8 @@ size_t api_decimate(struct promql_point *v, size_t count, int64_t start_ms, int6
                     size_t max_points)
 {
     if (max_points < 2 || count <= max_points || end_ms <= start_ms) return count;
-    double spans = (double)(max_points / 2), width = ((double)end_ms - (double)start_ms) / spans;
+    size_t pairs = max_points / 2;
+    double spans = (double)pairs, width = ((double)end_ms - (double)start_ms) / spans;
     size_t out = 0;
     for (size_t i = 0; i < count;) {
         double span = floor(((double)v[i].t_ms - (double)start_ms) / width);

@@ -114,7 +114,7 @@ static void reap(struct conns *t, int64_t now_ns)
 {
     pthread_mutex_lock(&t->lock);
     for (struct conn *c = t->first; c; c = c->next) {
-        struct conn_sample s;
+        struct conn_sample s = {0};
         if (c->reaped || sample(c, &s) < 0) continue;
         if (!conn_too_slow(&c->record, &s, &t->limits, now_ns)) continue;
         c->reaped = true;
@@ -208,9 +208,9 @@ void conns_free(struct conns *t)
 
 static void peer_address(struct conn *c, const struct sockaddr *peer)
 {
-    if (!peer) {
-        c->loopback = true;
-    } else if (peer->sa_family == AF_INET) {
+    c->loopback = true; /* also of anything that is no IP address */
+    if (!peer) return;
+    if (peer->sa_family == AF_INET) {
         struct sockaddr_in in;
         memcpy(&in, peer, sizeof in);
         c->loopback = (ntohl(in.sin_addr.s_addr) >> 24) == 127;
@@ -220,8 +220,6 @@ static void peer_address(struct conn *c, const struct sockaddr *peer)
         memcpy(&in6, peer, sizeof in6);
         c->loopback = IN6_IS_ADDR_LOOPBACK(&in6.sin6_addr);
         c->address = in6.sin6_addr;
-    } else {
-        c->loopback = true;
     }
 }
 

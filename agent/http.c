@@ -188,12 +188,12 @@ static int add_headers(struct MHD_Response *r, const struct exchange *x)
     const struct {
         const char *name, *value;
     } common[] = {
-        {"Content-Type",           p->content_type                   },
-        {"Content-Encoding",       p->encoding                       },
-        {"Vary",                   p->vary ? "Accept-Encoding" : NULL},
-        {"X-Content-Type-Options", "nosniff"                         },
-        {"X-Request-Id",           x->request.id                     },
-        {"Connection",             p->close ? "close" : NULL         },
+        {"Content-Type", p->content_type},
+        {"Content-Encoding", p->encoding},
+        {"Vary", p->vary ? "Accept-Encoding" : NULL},
+        {"X-Content-Type-Options", "nosniff"},
+        {"X-Request-Id", x->request.id},
+        {"Connection", p->close ? "close" : NULL},
     };
     int ok = MHD_YES;
     for (size_t i = 0; i < COUNT(common); i++)
@@ -388,8 +388,8 @@ static int resolve(const char *listen, struct sockaddr_storage *out, socklen_t *
 
 int http_listen_check(const char *listen, bool *loopback, struct errmsg *err)
 {
-    struct sockaddr_storage a;
-    socklen_t len;
+    struct sockaddr_storage a = {0};
+    socklen_t len = 0;
     int rc = resolve(listen, &a, &len, err);
     if (rc == 0) *loopback = address_is_loopback((const struct sockaddr *)&a);
     return rc;
@@ -397,7 +397,7 @@ int http_listen_check(const char *listen, bool *loopback, struct errmsg *err)
 
 static int note_address(struct http_server *s, int fd)
 {
-    struct sockaddr_storage a;
+    struct sockaddr_storage a = {0};
     socklen_t len = sizeof a;
     char host[64], port[16];
     if (getsockname(fd, (struct sockaddr *)&a, &len) < 0) return -errno;
@@ -413,8 +413,8 @@ static int note_address(struct http_server *s, int fd)
 static int open_listener(struct http_server *s, const char *listen_text, int *out,
                          struct errmsg *err)
 {
-    struct sockaddr_storage a;
-    socklen_t len;
+    struct sockaddr_storage a = {0};
+    socklen_t len = 0;
     int rc = resolve(listen_text, &a, &len, err);
     if (rc < 0) return rc;
     int fd = socket(a.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -435,6 +435,7 @@ static int open_listener(struct http_server *s, const char *listen_text, int *ou
     return rc;
 }
 
+static void log_library(void *cls, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 static void log_library(void *cls, const char *fmt, va_list ap)
 {
     UNUSED(cls);
@@ -457,19 +458,19 @@ static int start_daemon(struct http_server *s, int fd, struct errmsg *err)
 {
     const struct http_options *o = &s->options;
     struct MHD_OptionItem items[] = {
-        {MHD_OPTION_EXTERNAL_LOGGER,         (intptr_t)log_library,                               NULL},
-        {MHD_OPTION_LISTEN_SOCKET,           fd,                                                  NULL},
-        {MHD_OPTION_CONNECTION_LIMIT,        (intptr_t)o->max_connections,                        NULL},
-        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,                                   NULL},
-        {MHD_OPTION_CONNECTION_TIMEOUT,      (intptr_t)((o->idle_timeout_ms + 999) / 1000),       NULL},
-        {MHD_OPTION_THREAD_POOL_SIZE,        o->loop_threads > 1 ? (intptr_t)o->loop_threads : 0, NULL},
-        {MHD_OPTION_THREAD_STACK_SIZE,       LOOP_STACK_BYTES,                                    NULL},
-        {MHD_OPTION_STRICT_FOR_CLIENT,       1,                                                   NULL},
-        {MHD_OPTION_UNESCAPE_CALLBACK,       (intptr_t)keep_escapes,                              NULL},
-        {MHD_OPTION_URI_LOG_CALLBACK,        (intptr_t)on_target,                                 s   },
-        {MHD_OPTION_NOTIFY_COMPLETED,        (intptr_t)on_completed,                              s   },
-        {MHD_OPTION_NOTIFY_CONNECTION,       (intptr_t)on_connection,                             s   },
-        {MHD_OPTION_END,                     0,                                                   NULL},
+        {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)log_library, NULL},
+        {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)o->max_connections, NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)((o->idle_timeout_ms + 999) / 1000), NULL},
+        {MHD_OPTION_THREAD_POOL_SIZE, o->loop_threads > 1 ? (intptr_t)o->loop_threads : 0, NULL},
+        {MHD_OPTION_THREAD_STACK_SIZE, LOOP_STACK_BYTES, NULL},
+        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
+        {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escapes, NULL},
+        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_target, s},
+        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, s},
+        {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, s},
+        {MHD_OPTION_END, 0, NULL},
     };
     unsigned flags =
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG;

@@ -100,13 +100,13 @@ int pool_submit(struct pool *p, struct pool_job *job)
     job->next = NULL;
     pthread_mutex_lock(&p->lock);
     bool crowded = p->queued >= p->idle;
-    if (p->closed) {
+    bool may_grow = p->threads < p->max_threads;
+    bool full = crowded && !may_grow && p->queued >= p->max_queue + p->idle;
+    if (p->closed || full) {
         rc = E_UNAVAILABLE;
-    } else if (crowded && p->threads < p->max_threads) {
+    } else if (crowded && may_grow) {
         rc = add_thread(p);
         if (rc < 0 && p->threads > 0 && p->queued < p->max_queue) rc = 0;
-    } else if (crowded && p->queued >= p->max_queue + p->idle) {
-        rc = E_UNAVAILABLE;
     }
     if (rc == 0) {
         *p->last = job;

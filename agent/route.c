@@ -97,13 +97,11 @@ void route_allow(const struct route *route, char out[64])
     static const struct {
         unsigned method;
         const char *name;
-    } names[] = {
-        {HTTP_GET,    "GET"   },
-        {HTTP_HEAD,   "HEAD"  },
-        {HTTP_POST,   "POST"  },
-        {HTTP_PUT,    "PUT"   },
-        {HTTP_DELETE, "DELETE"}
-    };
+    } names[] = {{HTTP_GET, "GET"},
+                 {HTTP_HEAD, "HEAD"},
+                 {HTTP_POST, "POST"},
+                 {HTTP_PUT, "PUT"},
+                 {HTTP_DELETE, "DELETE"}};
     size_t len = 0;
     out[0] = '\0';
     for (size_t i = 0; i < COUNT(names); i++)
@@ -150,12 +148,11 @@ static bool is_cross_site(const struct request *r)
     const char *site = r->header[HDR_SEC_FETCH_SITE], *origin = r->header[HDR_ORIGIN];
     if (site) return strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0;
     if (!origin) return false;
-    struct str from = str_of(origin), host = str_of(r->header[HDR_HOST]);
+    struct str host = str_of(r->header[HDR_HOST]);
     const char *authority = strstr(origin, "://");
     if (!authority || !host.p) return true; /* "null" */
     authority += 3;
-    from = (struct str){authority, strlen(authority)};
-    return !str_eq_nocase(from, host);
+    return !str_eq_nocase(str_of(authority), host);
 }
 
 /* 0, or < 0 with the response filled. */

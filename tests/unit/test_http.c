@@ -112,7 +112,8 @@ static int dial(const struct fixture *f)
 {
     const char *address = http_server_address(f->server);
     struct sockaddr_in in = {.sin_family = AF_INET,
-                             .sin_port = htons((uint16_t)atol(strchr(address, ':') + 1)),
+                             .sin_port =
+                                 htons((uint16_t)strtol(strchr(address, ':') + 1, NULL, 10)),
                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     struct timeval limit = {.tv_sec = WAIT_MS / 1000};
@@ -138,7 +139,7 @@ static size_t hear(int fd, char *out)
         out[len] = '\0';
         const char *end = strstr(out, "\r\n\r\n"), *length = strstr(out, "Content-Length: ");
         if (end && length && length < end)
-            want = (size_t)(end + 4 - out) + (size_t)atol(length + 16);
+            want = (size_t)(end + 4 - out) + (size_t)strtol(length + 16, NULL, 10);
         else if (end)
             want = (size_t)(end + 4 - out);
     }
@@ -301,21 +302,21 @@ static void listen_addresses(void **state)
         int rc;
         bool loopback;
     } rows[] = {
-        {"127.0.0.1:7788",  0,         true },
-        {"127.9.9.9:0",     0,         true },
-        {"[::1]:80",        0,         true },
-        {"localhost:1",     0,         true },
-        {"0.0.0.0:7788",    0,         false},
-        {":7788",           0,         false},
-        {"[::]:7788",       0,         false},
-        {"192.0.2.1:80",    0,         false},
-        {"7788",            E_INVALID, false},
-        {"127.0.0.1",       E_INVALID, false},
-        {"127.0.0.1:",      E_INVALID, false},
+        {"127.0.0.1:7788", 0, true},
+        {"127.9.9.9:0", 0, true},
+        {"[::1]:80", 0, true},
+        {"localhost:1", 0, true},
+        {"0.0.0.0:7788", 0, false},
+        {":7788", 0, false},
+        {"[::]:7788", 0, false},
+        {"192.0.2.1:80", 0, false},
+        {"7788", E_INVALID, false},
+        {"127.0.0.1", E_INVALID, false},
+        {"127.0.0.1:", E_INVALID, false},
         {"127.0.0.1:65536", E_INVALID, false},
-        {"127.0.0.1:-1",    E_INVALID, false},
-        {"example.org:80",  E_INVALID, false},
-        {"",                E_INVALID, false},
+        {"127.0.0.1:-1", E_INVALID, false},
+        {"example.org:80", E_INVALID, false},
+        {"", E_INVALID, false},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
