@@ -110,8 +110,7 @@ void collect_run(struct collect *c, int64_t time_ms)
                  err_text(rc));
 }
 
-/* --- what collect functions call ---------------------------------------------------------------
- */
+/* --- what collect functions call ------------------------------------------------------------- */
 
 void *collect_state(struct collect *c)
 {

@@ -17,7 +17,13 @@
 #include "tsdb/tsdb.h"
 
 enum metric_unit {
-    UNIT_NONE, UNIT_SECONDS, UNIT_BYTES, UNIT_RATIO, UNIT_CELSIUS, UNIT_BITS, UNIT_HERTZ,
+    UNIT_NONE,
+    UNIT_SECONDS,
+    UNIT_BYTES,
+    UNIT_RATIO,
+    UNIT_CELSIUS,
+    UNIT_BITS,
+    UNIT_HERTZ,
 };
 
 struct metric {
@@ -31,27 +37,27 @@ struct collect; /* one collector's run: options, roots, kept files, private stat
 
 /* How often, and on which thread. */
 enum collect_tier {
-    TIER_FAST,  /* every collectors.interval (1 s) */
-    TIER_SLOW,  /* every 15 s */
-    TIER_ONCE,  /* at start and on reload; emitted again with every slow cycle */
+    TIER_FAST, /* every collectors.interval (1 s) */
+    TIER_SLOW, /* every 15 s */
+    TIER_ONCE, /* at start and on reload; emitted again with every slow cycle */
 };
 
 struct collector {
-    const char *name;               /* the option's name: collectors.host.NAME */
-    const char *help;               /* one sentence for the documentation */
+    const char *name; /* the option's name: collectors.host.NAME */
+    const char *help; /* one sentence for the documentation */
     bool on_by_default;
-    bool may_block;                 /* runs on the helper thread under a deadline */
+    bool may_block; /* runs on the helper thread under a deadline */
     enum collect_tier tier;
-    const struct metric *metrics;   /* fixed rows; names made at run time come from emit_named */
+    const struct metric *metrics; /* fixed rows; names made at run time come from emit_named */
     size_t metric_count;
-    size_t state_size;              /* private state, zeroed at start; collect_state() */
-    int (*start)(struct collect *c);    /* optional; < 0 disables the collector, logged at debug */
-    int (*collect)(struct collect *c);  /* one cycle: 0, or < 0 (counted; success = 0) */
-    void (*stop)(struct collect *c);    /* optional */
+    size_t state_size;                 /* private state, zeroed at start; collect_state() */
+    int (*start)(struct collect *c);   /* optional; < 0 disables the collector, logged at debug */
+    int (*collect)(struct collect *c); /* one cycle: 0, or < 0 (counted; success = 0) */
+    void (*stop)(struct collect *c);   /* optional */
 };
 #define METRICS(rows) .metrics = (rows), .metric_count = COUNT(rows)
 
-/* --- what collect functions may call --- */
+/* --- what collect functions may call --------------------------------------------------------- */
 
 void *collect_state(struct collect *c);
 struct env *collect_env(struct collect *c);

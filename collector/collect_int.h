@@ -76,8 +76,7 @@ void series_emit(struct series_table *t, const struct metric *m, struct str name
 typedef void series_gone_fn(void *arg, struct series *s);
 void series_publish(struct series_table *t, series_gone_fn *gone, void *arg);
 
-/* --- files.c: kept descriptors ------------------------------------------------------------------
- */
+/* --- files.c: kept descriptors --------------------------------------------------------------- */
 enum file_root { ROOT_PROC, ROOT_SYS };
 
 struct collect_roots {
@@ -106,8 +105,7 @@ void kept_files_begin(struct kept_files *f);
 int kept_files_read(struct kept_files *f, enum file_root root, const char *path,
                     struct str *out) MUST_CHECK;
 
-/* --- collect.c: one collector -------------------------------------------------------------------
- */
+/* --- collect.c: one collector ---------------------------------------------------------------- */
 enum collect_job { JOB_NONE, JOB_QUEUED, JOB_RUNNING, JOB_DONE }; /* on the helper thread */
 
 struct collect {
@@ -150,8 +148,7 @@ bool collect_options_equal(const struct collect *c, const struct host_collector_
 bool collector_wanted(const struct collector_config *c, const struct collector *def,
                       const struct host_collector_options **options);
 
-/* --- latest.c: published values, grouped by metric -----------------------------------------------
- */
+/* --- latest.c: published values, grouped by metric ------------------------------------------- */
 struct latest {
     struct arena arena;
     struct local_sample *v;
@@ -163,8 +160,7 @@ void latest_release(struct latest *l);
 void latest_add(struct latest *l, struct series_table *t); /* copies under the table's lock */
 int latest_visit(struct latest *l, local_visit_fn *each, void *arg); /* sorts, then visits */
 
-/* --- sink.c: where samples go -------------------------------------------------------------------
- */
+/* --- sink.c: where samples go ---------------------------------------------------------------- */
 struct collect_sink {
     int (*series)(void *arg, struct labels ls, tsdb_ref *out, struct errmsg *err);
     int (*append)(void *arg, const struct tsdb_point *p, size_t count,

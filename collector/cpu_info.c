@@ -78,8 +78,7 @@ static void cpu_info_stop(struct collect *c)
     mem_free(s->numbers);
 }
 
-/* --- cpuinfo -----------------------------------------------------------------------------------
- */
+/* --- cpuinfo --------------------------------------------------------------------------------- */
 
 static void emit_words(struct collect *c, int metric, const char *label, const struct regex *wanted,
                        struct str words)
@@ -114,31 +113,40 @@ static bool split_line(struct str line, struct str *key, struct str *value)
     return true;
 }
 
-static void emit_cpuinfo(struct collect *c, struct str text)
+/* A line of one CPU's block; flags and bugs are taken from the first block alone. */
+static void take_line(struct collect *c, struct str key, struct str value, bool first,
+                      char values[LABELS][VALUE_MAX])
+{
+    const struct cpu_info *s = collect_state(c);
+    for (size_t i = 0; i < LABELS; i++)
+        if (str_eq(key, str_of(info[i].key))) scan_copy(values[i], VALUE_MAX, value);
+    if (!first) return;
+    if (str_eq(key, STR("flags"))) emit_words(c, FLAG_INFO, "flag", s->flags, value);
+    if (str_eq(key, STR("bugs"))) emit_words(c, BUG_INFO, "bug", s->bugs, value);
+}
+
+/* Emits one block, up to a blank line; false at the end of the text. */
+static bool emit_block(struct collect *c, struct str *text, bool first)
 {
     const struct cpu_info *s = collect_state(c);
     char values[LABELS][VALUE_MAX] = {{0}};
     struct str line, key, value;
-    bool any = false, first = true;
-    for (bool more = true; more;) {
-        more = scan_line(&text, &line);
-        if (more && split_line(line, &key, &value)) {
-            for (size_t i = 0; i < LABELS; i++)
-                if (str_eq(key, str_of(info[i].key))) scan_copy(values[i], sizeof values[i], value);
-            any = true;
-            if (first && str_eq(key, STR("flags")))
-                emit_words(c, FLAG_INFO, "flag", s->flags, value);
-            if (first && str_eq(key, STR("bugs"))) emit_words(c, BUG_INFO, "bug", s->bugs, value);
-        } else if (any) { /* a blank line, or the end, closes a CPU */
-            if (s->info) emit_info(c, values);
-            memset(values, 0, sizeof values);
-            any = first = false;
-        }
+    bool any = false;
+    while (scan_line(text, &line) && split_line(line, &key, &value)) {
+        take_line(c, key, value, first, values);
+        any = true;
     }
+    if (any && s->info) emit_info(c, values);
+    return text->len > 0;
 }
 
-/* --- sysfs -------------------------------------------------------------------------------------
- */
+static void emit_cpuinfo(struct collect *c, struct str text)
+{
+    for (bool first = true; emit_block(c, &text, first);)
+        first = false;
+}
+
+/* --- sysfs ----------------------------------------------------------------------------------- */
 
 /* Adds the number of "cpu7". */
 static int add_cpu(void *arg, const char *name)

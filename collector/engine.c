@@ -10,8 +10,7 @@
 
 enum { REPORTERS_MAX = 256, BASE_LABELS_MAX = 64 };
 
-/* --- life --------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------ */
 
 static int start_self(struct collector_engine *e)
 {
@@ -78,8 +77,7 @@ void collector_engine_free(struct collector_engine *e)
     mem_free(e);
 }
 
-/* --- one cycle ---------------------------------------------------------------------------------
- */
+/* --- one cycle ------------------------------------------------------------------------------- */
 
 /* Slow collectors come round every slow_interval, each in a slot of its own; the first time at
  * once, so that nobody waits for the first picture. */
@@ -136,8 +134,7 @@ void collector_engine_tick(struct collector_engine *e, int64_t time_ms, uint64_t
     pthread_mutex_unlock(&e->lock);
 }
 
-/* --- configuration -----------------------------------------------------------------------------
- */
+/* --- configuration --------------------------------------------------------------------------- */
 
 static bool str_same(const char *kept, const char *now)
 {
@@ -314,8 +311,7 @@ int collector_engine_apply(struct collector_engine *e, const struct collector_co
     return rc < 0 ? errmsg_set(err, rc, "collectors: %s", err_text(rc)) : 0;
 }
 
-/* --- what others ask ---------------------------------------------------------------------------
- */
+/* --- what others ask ------------------------------------------------------------------------- */
 
 int collector_engine_targets(struct collector_engine *e, target_visit_fn *each, void *arg)
 {

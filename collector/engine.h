@@ -21,13 +21,13 @@ struct host_collector_options { /* collectors.host.NAME: true, false, or a mappi
 
 struct collector_config {
     bool enabled;
-    int64_t interval_ms;        /* 1 s */
-    int64_t slow_interval_ms;   /* 15 s */
-    const char *host_root;      /* "" */
+    int64_t interval_ms;              /* 1 s */
+    int64_t slow_interval_ms;         /* 15 s */
+    const char *host_root;            /* "" */
     const char *proc_path, *sys_path; /* "" : host_root + /proc, /sys */
-    const char *job;            /* "node" */
-    const char *instance;       /* the node's name */
-    struct conf_map labels;     /* node.labels: added to every local sample */
+    const char *job;                  /* "node" */
+    const char *instance;             /* the node's name */
+    struct conf_map labels;           /* node.labels: added to every local sample */
     struct host_collector_options *host;
     size_t host_count;
 };
@@ -52,10 +52,10 @@ void collector_engine_free(struct collector_engine *e); /* stops the threads */
 struct target_status {
     const char *job, *scrape_pool, *url;
     struct labels labels, discovered_labels;
-    const char *last_error;     /* "" */
-    int64_t last_scrape_ms;     /* 0: never */
+    const char *last_error; /* "" */
+    int64_t last_scrape_ms; /* 0: never */
     double last_duration_seconds;
-    const char *health;         /* "up", "down", "unknown" */
+    const char *health; /* "up", "down", "unknown" */
     int64_t interval_ms, timeout_ms;
     uint64_t samples;
 };

@@ -59,7 +59,7 @@ int collector_engine_new_sink(struct collector_engine **out, struct collect_sink
 /* One cycle at the given time; missed: slots that passed since the last one. */
 void collector_engine_tick(struct collector_engine *e, int64_t time_ms, uint64_t missed);
 
-/* --- engine_threads.c --- */
+/* --- engine_threads.c ------------------------------------------------------------------------ */
 int engine_threads_start(struct collector_engine *e) MUST_CHECK;
 void engine_threads_stop(struct collector_engine *e);
 /* Stops handing out jobs and waits for the one that runs, so that collectors may be changed. */
@@ -74,7 +74,7 @@ bool engine_helper_turn(struct collector_engine *e, struct collect *c, bool due)
 int64_t engine_next_slot(int64_t interval_ms, int64_t last_ms, int64_t now_ms, int64_t mono_ns,
                          uint64_t *missed);
 
-/* --- self.c --- */
+/* --- self.c ---------------------------------------------------------------------------------- */
 extern const struct collector collector_self;   /* process_* and tocsin_build_info */
 extern const struct metric collector_metrics[]; /* what is said of every collector */
 extern const size_t collector_metric_count;

@@ -9,8 +9,7 @@
 #    define TOCSIN_VERSION "unknown"
 #endif
 
-/* --- the store as a sink -----------------------------------------------------------------------
- */
+/* --- the store as a sink --------------------------------------------------------------------- */
 
 static int db_series(void *arg, struct labels ls, tsdb_ref *out, struct errmsg *err)
 {
@@ -33,8 +32,7 @@ static struct collect_sink store_sink(struct tsdb *db)
     return (struct collect_sink){db_series, db_append, db_metadata, db};
 }
 
-/* --- scraping ----------------------------------------------------------------------------------
- */
+/* --- scraping -------------------------------------------------------------------------------- */
 
 static int loop_apply(void *arg, const struct scrape_config *c, size_t count, struct labels extra,
                       struct errmsg *err)
@@ -81,8 +79,7 @@ static void report_scrapes(void *arg, struct collect *c)
         emit(c, &scrape_metrics[i], (double)values[i]);
 }
 
-/* --- both --------------------------------------------------------------------------------------
- */
+/* --- both ------------------------------------------------------------------------------------ */
 
 int collector_engine_new(struct collector_engine **out, struct tsdb *db, struct env *env,
                          struct errmsg *err)

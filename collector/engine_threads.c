@@ -6,8 +6,7 @@
 
 #include "collector/engine_int.h"
 
-/* --- the schedule ------------------------------------------------------------------------------
- */
+/* --- the schedule ---------------------------------------------------------------------------- */
 
 static int64_t floor_to(int64_t t, int64_t step)
 {
@@ -48,8 +47,7 @@ static void *keep_schedule(void *arg)
     return NULL;
 }
 
-/* --- the helper --------------------------------------------------------------------------------
- */
+/* --- the helper ------------------------------------------------------------------------------ */
 
 /* With help_lock held. */
 static struct collect *next_job(struct collector_engine *e)
@@ -118,8 +116,7 @@ void engine_helper_resume(struct collector_engine *e)
     pthread_mutex_unlock(&e->help_lock);
 }
 
-/* --- both --------------------------------------------------------------------------------------
- */
+/* --- both ------------------------------------------------------------------------------------ */
 
 int engine_threads_start(struct collector_engine *e)
 {

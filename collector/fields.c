@@ -108,8 +108,7 @@ void field_help(struct field *f, const char *fmt, ...)
     va_end(ap);
 }
 
-/* --- filters -----------------------------------------------------------------------------------
- */
+/* --- filters --------------------------------------------------------------------------------- */
 
 static int compile(struct regex **out, const char *collector_option, const char *pattern)
 {

@@ -13,6 +13,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 
 #include "collector/collect_int.h"
 #include "core/mem.h"
@@ -37,8 +38,7 @@ struct kept_file {
     int rc;         /* of that read */
 };
 
-/* --- roots -------------------------------------------------------------------------------------
- */
+/* --- roots ----------------------------------------------------------------------------------- */
 
 static char *join(const char *a, const char *b)
 {
@@ -46,9 +46,7 @@ static char *join(const char *a, const char *b)
     while (a_len && a[a_len - 1] == '/')
         a_len--;
     char *s = mem_alloc(a_len + b_len + 1);
-    if (!s) return NULL;
-    memcpy(s, a, a_len);
-    memcpy(s + a_len, b, b_len + 1);
+    if (s) snprintf(s, a_len + b_len + 1, "%.*s%s", (int)a_len, a, b);
     return s;
 }
 
@@ -74,8 +72,7 @@ void collect_roots_release(struct collect_roots *r)
     *r = (struct collect_roots){0};
 }
 
-/* --- one file ----------------------------------------------------------------------------------
- */
+/* --- one file -------------------------------------------------------------------------------- */
 
 static bool is_sysctl(const struct kept_file *f)
 {
@@ -189,8 +186,7 @@ static int file_read(struct kept_files *fs, struct kept_file *f)
     return 0;
 }
 
-/* --- all of them -------------------------------------------------------------------------------
- */
+/* --- all of them ----------------------------------------------------------------------------- */
 
 void kept_files_init(struct kept_files *f, struct env *env, const struct collect_roots *roots)
 {

@@ -68,8 +68,7 @@ static void filesystem_stop(struct collect *c)
     statfs_probe_free(s->probe);
 }
 
-/* --- mountinfo ---------------------------------------------------------------------------------
- */
+/* --- mountinfo ------------------------------------------------------------------------------- */
 
 struct mount {
     char device[TEXT_MAX], mountpoint[TEXT_MAX], type[64];
@@ -144,8 +143,7 @@ static bool is_wanted(struct collect *c, const struct mount *m)
     return true;
 }
 
-/* --- statfs ------------------------------------------------------------------------------------
- */
+/* --- statfs ---------------------------------------------------------------------------------- */
 
 static int ask(struct collect *c, const struct mount *m, struct statfs *out)
 {

@@ -7,8 +7,7 @@
 #include "collector/engine_int.h"
 #include "core/mem.h"
 
-/* --- text ----------------------------------------------------------------------------------------
- */
+/* --- text ------------------------------------------------------------------------------------ */
 
 static void add_escaped(struct buf *out, const char *s, size_t len, bool quotes)
 {
@@ -70,8 +69,7 @@ static int print_sample(void *arg, const struct local_sample *s)
     return out->err;
 }
 
-/* --- one collection ------------------------------------------------------------------------------
- */
+/* --- one collection -------------------------------------------------------------------------- */
 
 /* Names as given: "netdev", or "netdev:device_exclude=lo;key=value". */
 static struct str name_of(const char *given)

@@ -16,8 +16,7 @@
 #    define TOCSIN_VERSION "unknown"
 #endif
 
-/* --- collectors and the engine -----------------------------------------------------------------
- */
+/* --- collectors and the engine --------------------------------------------------------------- */
 
 enum {
     SCRAPE_DURATION,
@@ -106,8 +105,7 @@ void self_report_engine(struct collect *self, const struct collector_engine *e)
     emit(self, &collector_metrics[OPEN_FILES], (double)(e->files.open + e->own_files.open));
 }
 
-/* --- the process -------------------------------------------------------------------------------
- */
+/* --- the process ----------------------------------------------------------------------------- */
 
 enum { CPU_TOTAL, RESIDENT, VIRTUAL, OPEN_FDS, MAX_FDS, START_TIME, THREADS, BUILD_INFO };
 
@@ -161,7 +159,7 @@ static double process_start(struct env *env)
 {
     char *text = NULL;
     size_t len = 0;
-    uint64_t field[FIELD_COUNT];
+    uint64_t field[FIELD_COUNT] = {0};
     struct timespec up;
     double start = (double)env_now_ms(env) / 1e3;
     if (env_read_file(env, "/proc/self/stat", 4096, &text, &len) == 0 &&
@@ -211,7 +209,7 @@ static int self_start(struct collect *c)
 static int self_collect(struct collect *c)
 {
     const struct self_state *s = collect_state(c);
-    uint64_t field[FIELD_COUNT];
+    uint64_t field[FIELD_COUNT] = {0};
     struct str text;
     double fds = 0;
     EMIT(c, &process_metrics[BUILD_INFO], 1, "version", TOCSIN_VERSION);

@@ -40,8 +40,7 @@ void series_begin(struct series_table *t)
     t->expected = 0;
 }
 
-/* --- what identifies a series ------------------------------------------------------------------
- */
+/* --- what identifies a series ---------------------------------------------------------------- */
 
 struct series_id {
     const struct metric *metric;
@@ -93,8 +92,7 @@ static uint64_t id_hash(const struct series_id *id)
     return h ? h : 1;
 }
 
-/* --- the index ---------------------------------------------------------------------------------
- */
+/* --- the index ------------------------------------------------------------------------------- */
 
 static void index_put(struct series_table *t, uint32_t entry)
 {
@@ -133,8 +131,7 @@ static uint32_t index_find(const struct series_table *t, const struct series_id 
     return NOT_FOUND;
 }
 
-/* --- making a series ---------------------------------------------------------------------------
- */
+/* --- making a series ------------------------------------------------------------------------- */
 
 static size_t utf8_length(unsigned char first)
 {
@@ -145,6 +142,7 @@ static size_t utf8_length(unsigned char first)
  * names are any bytes). Returns the length written, at most three times the text's. */
 static size_t copy_valid_utf8(char *to, struct str text)
 {
+    static const char replacement[] = {'\xef', '\xbf', '\xbd'};
     size_t n = 0;
     bool bad = false;
     for (size_t i = 0; i < text.len;) {
@@ -157,8 +155,8 @@ static size_t copy_valid_utf8(char *to, struct str text)
             continue;
         }
         if (!bad) {
-            memcpy(to + n, "\xef\xbf\xbd", 3);
-            n += 3;
+            memcpy(to + n, replacement, sizeof replacement);
+            n += sizeof replacement;
         }
         bad = true;
         i++;
@@ -262,8 +260,7 @@ static int series_add(struct series_table *t, const struct series_id *id, const 
     return rc;
 }
 
-/* --- the cycle ---------------------------------------------------------------------------------
- */
+/* --- the cycle ------------------------------------------------------------------------------- */
 
 /* The series of this emit: the expected one, or by hash, or new. NOT_FOUND when refused. */
 static uint32_t find(struct series_table *t, const struct series_id *id, const char *help,

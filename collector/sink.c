@@ -11,8 +11,7 @@
 
 enum { BATCH_MAX = 1 << 20, RETRY_CYCLES = 60, GONE = UINT32_MAX };
 
-/* --- the batch ---------------------------------------------------------------------------------
- */
+/* --- the batch ------------------------------------------------------------------------------- */
 
 int batch_init(struct batch *b, struct collect_sink sink)
 {

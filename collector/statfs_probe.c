@@ -91,7 +91,7 @@ static int worker_new(struct worker **out, statfs_call_fn *call)
         pthread_mutex_lock(&w->lock);
         w->holders = 1;
         let_go(w);
-        return -rc;
+        return -EAGAIN;
     }
     *out = w;
     return 0;

@@ -17,8 +17,7 @@
 #include "collector/engine_int.h"
 #include "core/mem.h"
 
-/* --- a store -------------------------------------------------------------------------------------
- */
+/* --- a store --------------------------------------------------------------------------------- */
 enum { SINK_SERIES_MAX = 4096 };
 
 struct fake_sink {
@@ -136,8 +135,7 @@ static inline double fake_value(const struct fake_sink *s, const char *labels)
     return i < 0 ? -1e99 : s->series[i].v;
 }
 
-/* --- a clock: the system's env otherwise ---------------------------------------------------------
- */
+/* --- a clock: the system's env otherwise ----------------------------------------------------- */
 struct fake_env {
     struct env env; /* first */
     int64_t now_ms;
@@ -178,8 +176,7 @@ static inline struct fake_env fake_env(int64_t now_ms)
     return f;
 }
 
-/* --- a folder ------------------------------------------------------------------------------------
- */
+/* --- a folder -------------------------------------------------------------------------------- */
 struct tree {
     char root[64];
 };

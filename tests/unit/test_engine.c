@@ -130,6 +130,26 @@ static void steady_cycle_allocates_and_opens_nothing(void **state)
     fixture_free(f);
 }
 
+/* The same of every collector there is, the slow ones included. */
+static void whole_host_set_allocates_nothing_either(void **state)
+{
+    struct fixture *f = *state = fixture_new(false);
+    f->config.proc_path = "tests/fixtures/host/plain/proc";
+    f->config.sys_path = "tests/fixtures/host/plain/sys";
+    apply(f);
+    ticks(f, 70);
+    uint64_t allocations = mem_allocations();
+    size_t fds = open_descriptors(), series = f->sink->count;
+    ticks(f, 130);
+    assert_int_equal(mem_allocations(), allocations);
+    assert_int_equal(open_descriptors(), fds);
+    assert_int_equal(f->sink->count, series);
+    assert_true(success(f, "netclass") == 1);
+    assert_true(success(f, "diskstats") == 1);
+    assert_true(success(f, "netstat") == 1);
+    fixture_free(f);
+}
+
 static void vanished_file_is_a_failure_until_it_is_back(void **state)
 {
     struct fixture *f = *state = fixture_new(false);
@@ -348,16 +368,13 @@ static void slots_stand_on_multiples_and_late_ones_are_counted(void **state)
         int64_t last, now, mono_ms, next;
         uint64_t missed;
     } cases[] = {
-        {0,       5300,    0,    6000,    0},
-        {6000,    6000,    0,    7000,    0},
-        {6000,    6999,    999,  7000,    0},
-        {6000,    5999,    0,    7000,    0}, /* woken a moment early */
-        {6000,    7001,    1001, 8000,    1}, /* 7000 has passed */
-        {6000,    9500,    3500, 10000,   3},
-        {6000,    3606500, 500,  3607000, 0}, /* the clock was set
-  forward */
-        {6000,    4500,    400,  7000,    0}, /* set back a little */
-        {3600000, 6500,    400,  7000,    0}, /* set back a lot: follow */
+        {0, 5300, 0, 6000, 0},         {6000, 6000, 0, 7000, 0},         {6000, 6999, 999, 7000, 0},
+        {6000, 5999, 0, 7000, 0},                                        /* woken a moment early */
+        {6000, 7001, 1001, 8000, 1},                                     /* 7000 has passed */
+        {6000, 9500, 3500, 10000, 3},  {6000, 3606500, 500, 3607000, 0}, /* the clock was set
+                             forward */
+        {6000, 4500, 400, 7000, 0},                                      /* set back a little */
+        {3600000, 6500, 400, 7000, 0}, /* set back a lot: follow */
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         uint64_t missed = 99;
@@ -407,6 +424,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(samples_carry_job_and_instance),
         cmocka_unit_test(steady_cycle_allocates_and_opens_nothing),
+        cmocka_unit_test(whole_host_set_allocates_nothing_either),
         cmocka_unit_test(vanished_file_is_a_failure_until_it_is_back),
         cmocka_unit_test(broken_text_fails_one_collector_alone),
         cmocka_unit_test(cpu_that_goes_away_gets_a_marker_once),

@@ -247,8 +247,7 @@ static void below_a_host_root_the_network_is_process_ones(void **state)
     tree_free(&tree);
 }
 
-/* --- names ---------------------------------------------------------------------------------------
- */
+/* --- names ----------------------------------------------------------------------------------- */
 
 static bool ends_with(const char *s, const char *end)
 {
