@@ -60,10 +60,16 @@ struct metrics_page {
     bool host_only;
 };
 
+/* Of this daemon rather than of the host. */
+static bool is_own(const char *name)
+{
+    return str_starts(str_of(name), STR("tocsin_")) || str_starts(str_of(name), STR("process_"));
+}
+
 static int put_local(void *arg, const struct local_sample *s)
 {
     struct metrics_page *page = arg;
-    if (page->host_only && str_starts(str_of(s->name), STR("tocsin_"))) return 0;
+    if (page->host_only && is_own(s->name)) return 0;
     exposition_sample(&page->x, s->name, s->help, s->type, s->labels, s->v);
     return page->x.out->err;
 }

@@ -137,7 +137,7 @@ const struct metric self_report_metrics[] = {
     [TSDB_DAMAGED] = {"tocsin_tsdb_damaged",
         "Damaged parts found and set aside since start, by kind.", METRIC_GAUGE, UNIT_NONE, false},
     [TSDB_PARTITIONS] = {"tocsin_tsdb_partitions",
-        "Day files.", METRIC_GAUGE, UNIT_NONE, false},
+        "Day files of the store.", METRIC_GAUGE, UNIT_NONE, false},
     [TSDB_PARTITION_BYTES] = {"tocsin_tsdb_partition_bytes",
         "Size of the day files.", METRIC_GAUGE, UNIT_BYTES, false},
     [TSDB_FLUSHES] = {"tocsin_tsdb_flushes_total",

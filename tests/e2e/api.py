@@ -216,5 +216,21 @@ def test_stats_and_limit():
         equal(d.query("cpu_usage", time=NOW + 59 + 30, lookback_delta="10s"), [])
 
 
+def test_metrics_pages():
+    with Daemon("rules: {builtin: []}\n") as d:
+        wait_until(lambda: b"\nnode_load1 " in d.get("/metrics").body)
+        d.get("/api/v1/query", query="1")
+        wait_until(lambda: b'tocsin_http_requests_total{code="200",route="/api/v1/query"} 1\n' in d.get("/metrics").body)
+        a = d.get("/metrics")
+        equal(a.headers["Content-Type"], "text/plain; version=0.0.4; charset=utf-8")
+        for line in a.body.decode().splitlines():
+            check("instance=" not in line and 'job="' not in line, line)
+        host = d.get("/metrics/host").body.decode()
+        check("\nnode_load1 " in host and "tocsin_" not in host and "\nprocess_" not in host)
+        wait_until(lambda: d.query("node_load1"))
+        equal(d.query("node_load1")[0]["metric"]["job"], "node")
+        equal(d.query('tocsin_config_last_reload_successful')[0]["value"][1], "1")
+
+
 if __name__ == "__main__":
     main(globals())
