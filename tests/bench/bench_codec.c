@@ -7,7 +7,6 @@
  * gauges in pages, decimals and full-mantissa noise.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,18 +44,6 @@ static double cpu_ns(void)
     struct timespec ts;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
     return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
-}
-
-/* Anonymous memory of the process, KiB. */
-static long anonymous_kib(void)
-{
-    char *text = NULL;
-    size_t len;
-    if (env_read_file(env_system(), "/proc/self/status", 1 << 16, &text, &len) < 0) return 0;
-    const char *at = strstr(text, "RssAnon:");
-    long kib = at ? strtol(at + 8, NULL, 10) : 0;
-    mem_free(text);
-    return kib;
 }
 
 /* --- data ---------------------------------------------------------------------------------------
@@ -334,12 +321,10 @@ static void bench_partition(const struct data *d, size_t slices)
         (double)info.file_bytes / (double)samples, (unsigned long long)info.groups, slices,
         (t1 - t0) / (double)samples);
     partition_close(p);
-    malloc_trim(0); /* so that what opening takes is not hidden in what is free */
-    long kib = anonymous_kib();
     t0 = cpu_ns();
     if (partition_open(&p, env_system(), path, DAY, false, &err) < 0) exit(1);
     t1 = cpu_ns();
-    printf("  open         %.2f ms, %ld KiB of memory\n", (t1 - t0) / 1e6, anonymous_kib() - kib);
+    printf("  open         %.2f ms\n", (t1 - t0) / 1e6);
     bench_read(p, d);
     partition_close(p);
     unlink(path);
