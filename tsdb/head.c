@@ -18,9 +18,13 @@ enum {
 
 int head_init(struct head *h)
 {
+    pthread_rwlockattr_t attr;
     *h = (struct head){.next_id = 1, .floor_ms = INT64_MIN};
     pthread_mutex_init(&h->lock, NULL);
-    pthread_rwlock_init(&h->index_lock, NULL);
+    pthread_rwlockattr_init(&attr); /* busy readers must not keep new series out */
+    pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+    pthread_rwlock_init(&h->index_lock, &attr);
+    pthread_rwlockattr_destroy(&attr);
     for (size_t i = 0; i < SLICE_COUNT; i++) {
         h->slices[i].min_ms = INT64_MAX;
         h->slices[i].max_ms = INT64_MIN;

@@ -150,6 +150,40 @@ static void every_failing_call_is_survived(void **state)
     }
 }
 
+/* The n-th allocation is refused, for many n, then none: nothing breaks, nothing acknowledged is
+ * lost, and what was refused works when tried again. */
+static void refused_memory_is_survived(void **state)
+{
+    struct fixture *f = *state;
+    bool reached = true;
+    assert_int_equal(tsdb_close(f->db), 0);
+    f->db = NULL;
+    f->tuning.segment_bytes = 1024;
+    for (uint64_t n = 1; reached; n += 5) {
+        bool acked[WORKLOAD] = {false};
+        struct errmsg err = {0};
+        wipe(f);
+        mem_fail_at(n, 0);
+        uint64_t before = mem_allocations();
+        int rc = tsdb_open_tuned(&f->db, &f->o, &f->tuning, &f->sim.env, &err);
+        if (rc < 0) {
+            assert_int_equal(rc, -ENOMEM);
+            continue;
+        }
+        run_workload(f, acked);
+        reached = mem_allocations() - before >= n;
+        mem_fail_at(0, 0);
+        check_workload(f, acked);
+        run_workload(f, acked);
+        for (int k = 0; k < WORKLOAD; k++)
+            assert_true(acked[k]);
+        restart(f, true);
+        check_workload(f, acked);
+        assert_int_equal(tsdb_close(f->db), 0);
+        f->db = NULL;
+    }
+}
+
 static void a_failed_sync_gives_the_segment_up(void **state)
 {
     struct fixture *f = *state;
@@ -416,6 +450,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(power_loss_at_every_call_loses_nothing_acknowledged, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(every_failing_call_is_survived, setup, teardown),
+        cmocka_unit_test_setup_teardown(refused_memory_is_survived, setup, teardown),
         cmocka_unit_test_setup_teardown(a_failed_sync_gives_the_segment_up, setup, teardown),
         cmocka_unit_test_setup_teardown(while_no_sync_works_writers_are_told, setup, teardown),
         cmocka_unit_test_setup_teardown(a_full_disk_costs_new_samples_only, setup, teardown),
