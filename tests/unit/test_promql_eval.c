@@ -3,6 +3,7 @@
  * What scripts can say is in tests/promql; here is the rest.
  *
  * SPDX-License-Identifier: Apache-2.0 */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +14,7 @@
 
 #include "core/mem.h"
 #include "tsdb/memstore.h"
+#include "tsdb/promql/fns.h"
 #include "tsdb/promql/promql.h"
 
 /* --- a store, a query, its result as text --- */
@@ -312,6 +314,80 @@ static void every_allocation_may_fail(void **state)
     assert_int_equal(w->result.series_count, 3);
 }
 
+/* --- depth --- */
+
+#if defined(__has_feature)
+#    if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#        define SANITIZED 1
+#    endif
+#endif
+#if defined(SANITIZED) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { STACK_BYTES = 8 << 20 }; /* sanitizers pad every frame */
+#else
+enum { STACK_BYTES = 512 << 10 };
+#endif
+
+/* Expressions as deep as the parser lets through, on half the stack the daemon gives a query. */
+static void *evaluate_deep_expressions(void *arg)
+{
+    static const struct {
+        const char *before, *after;
+        int depth;
+    } nests[] = {
+        {"absent(", ")", 240},
+        {"label_replace(", ", \"a\", \"b\", \"c\", \"d\")", 240},
+        {"label_join(", ", \"a\", \"b\", \"job\")", 240},
+        {"histogram_quantile(0.5, ", ")", 240},
+        {"sum by (job) (", ")", 240},
+        {"topk(1, ", ")", 240},
+        {"quantile(0.5, ", ")", 240},
+        {"count_values(\"v\", ", ")", 240},
+        {"max_over_time((", ")[5m:1m])", 80},
+        {"(up + on (job) ", ")", 120},
+        {"(up or ", ")", 120},
+        {"vector(scalar(", "))", 120},
+        {"-", "", 240},
+    };
+    struct world *w = arg;
+    for (size_t i = 0; i < COUNT(nests); i++) {
+        struct buf query = BUF_INIT(1 << 20);
+        for (int d = 0; d < nests[i].depth; d++)
+            buf_addstr(&query, nests[i].before);
+        buf_addstr(&query, "up");
+        for (int d = 0; d < nests[i].depth; d++)
+            buf_addstr(&query, nests[i].after);
+        int rc = run(w, query.p);
+        buf_release(&query);
+        if (rc < 0) return w->err.text;
+    }
+    return NULL;
+}
+
+static void depth_fits_a_small_stack(void **state)
+{
+    pthread_attr_t attr;
+    pthread_t thread;
+    void *failure = NULL;
+    assert_int_equal(pthread_attr_init(&attr), 0);
+    assert_int_equal(pthread_attr_setstacksize(&attr, STACK_BYTES), 0);
+    assert_int_equal(pthread_create(&thread, &attr, evaluate_deep_expressions, *state), 0);
+    assert_int_equal(pthread_join(thread, &failure), 0);
+    if (failure) fail_msg("%s", (const char *)failure);
+    pthread_attr_destroy(&attr);
+}
+
+/* --- the table of functions --- */
+
+static void functions_on_by_default_have_bodies(void **state)
+{
+    UNUSED(state);
+    size_t count;
+    const struct promql_fn *fns = promql_fns(&count);
+    for (size_t i = 0; i < count; i++)
+        if (!fns[i].experimental && fns[i].body.kind == PROMQL_FN_NONE)
+            fail_msg("%s() has no body", fns[i].name);
+}
+
 /* --- extremes of time --- */
 
 static void extreme_times_are_survived(void **state)
@@ -352,6 +428,8 @@ int main(void)
         CASE(cancellation_and_deadline_stop_the_work),
         CASE(bombs_end_at_the_deadline),
         CASE(every_allocation_may_fail),
+        CASE(depth_fits_a_small_stack),
+        CASE(functions_on_by_default_have_bodies),
         CASE(extreme_times_are_survived),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

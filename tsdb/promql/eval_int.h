@@ -32,6 +32,10 @@ static inline bool is_absent(double v)
     return is_stale(v);
 }
 
+/* For functions with a large frame (a label builder, a message): never part of the recursion that
+ * follows the depth of an expression, since queries run on threads with small stacks. */
+#define APART __attribute__((noinline))
+
 /* What the whole query shares. */
 struct run {
     struct promql_query *q;

@@ -110,7 +110,7 @@ static void print_series(struct labels ls, struct buf *out)
     buf_addch(out, '}');
 }
 
-static int duplicate_error(struct match *m, struct labels a, struct labels b)
+APART static int duplicate_error(struct match *m, struct labels a, struct labels b)
 {
     const struct vector_matching *vm = &m->e->binary.matching;
     struct picker picker = {.names = &vm->labels, .keep = vm->on};
@@ -171,8 +171,8 @@ static void keep_listed(struct label_builder *b, struct labels base, const struc
     }
 }
 
-static int result_labels(struct match *m, const struct row *many, const struct row *one,
-                         struct row *out)
+APART static int result_labels(struct match *m, const struct row *many, const struct row *one,
+                               struct row *out)
 {
     const struct vector_matching *vm = &m->e->binary.matching;
     struct label_builder b;

@@ -212,7 +212,7 @@ struct counter {
 };
 
 /* The number of the result that a value of a series counts for. */
-static int value_group(struct counter *c, const struct row *row, double v, size_t *index)
+APART static int value_group(struct counter *c, const struct row *row, double v, size_t *index)
 {
     char text[STR_DOUBLE_MAX];
     size_t len = str_from_double_f(v, text);

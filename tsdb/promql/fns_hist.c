@@ -11,6 +11,8 @@
 
 #include "tsdb/promql/fns_int.h"
 
+enum { MAX_FORCED = 16 };
+
 struct bucket {
     double bound, count;
 };
@@ -145,7 +147,7 @@ struct histograms {
     struct rows rows;       /* v is a bucket's values; one per part */
     struct part *parts;
     size_t cap;
-    struct forced forced[16];
+    struct forced *forced; /* MAX_FORCED of them, once needed */
     size_t forced_count;
 };
 
@@ -229,7 +231,7 @@ static struct forced *forced_of(struct histograms *h, struct labels ls)
     if (!h->ev->run->q->delayed_name_removal) name = (struct str){0};
     for (size_t i = 0; i < h->forced_count; i++)
         if (str_eq(h->forced[i].name, name)) return &h->forced[i];
-    if (h->forced_count == COUNT(h->forced)) return &h->forced[COUNT(h->forced) - 1];
+    if (h->forced_count == MAX_FORCED) return &h->forced[MAX_FORCED - 1];
     struct forced *f = &h->forced[h->forced_count++];
     *f = (struct forced){.name = name, .low = (double)INFINITY, .high = -(double)INFINITY};
     return f;
@@ -259,7 +261,8 @@ static int histogram_rows(struct histograms *h, const struct statistic *st, stru
     size_t parts = h->rows.count;
     struct bucket *work = arena_alloc(h->ev->arena, (parts + 1) * sizeof *work);
     struct row row = {.v = eval_values(h->ev)};
-    if (!work || !row.v) return eval_nomem(h->ev);
+    h->forced = arena_array(h->ev->arena, MAX_FORCED, sizeof h->forced[0]);
+    if (!work || !row.v || !h->forced) return eval_nomem(h->ev);
     if (parts > 0) qsort(h->parts, parts, sizeof h->parts[0], compare_parts);
     for (size_t i = 0; i < parts;) {
         size_t from = i, hist = h->parts[i].hist;

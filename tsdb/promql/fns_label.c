@@ -9,7 +9,7 @@
 enum { VALUE_MAX = 1 << 20 };
 
 /* The row with one label set (or removed, by an empty value). */
-static int set_label(struct eval *ev, struct row *row, struct str name, struct str value)
+APART static int set_label(struct eval *ev, struct row *row, struct str name, struct str value)
 {
     struct label_builder b;
     label_builder_init(&b, row->labels);
@@ -56,15 +56,22 @@ static int replacer_put(struct sink *s, struct row *row)
     return rc ? rc : r->out->put(r->out, row);
 }
 
+APART static int compile(struct eval *ev, struct str pattern, struct regex **out)
+{
+    struct errmsg why = {0};
+    int rc = regex_new(out, pattern, REGEX_ANCHORED, &why);
+    if (rc == 0) return 0;
+    return eval_fail(ev, "invalid regular expression in label_replace(): %s", why.text);
+}
+
 int fn_label_replace(struct eval *ev, const struct expr *call, struct sink *out)
 {
     struct replacer r = {.sink.put = replacer_put, .ev = ev, .out = out};
     r.replacement = eval_string(call->call.args[2]);
     r.src = eval_string(call->call.args[3]);
     r.value = BUF_INIT(VALUE_MAX);
-    struct errmsg why = {0};
-    int rc = regex_new(&r.re, eval_string(call->call.args[4]), REGEX_ANCHORED, &why);
-    if (rc < 0) return eval_fail(ev, "invalid regular expression in label_replace(): %s", why.text);
+    int rc = compile(ev, eval_string(call->call.args[4]), &r.re);
+    if (rc) return rc;
     rc = check_name(ev, "destination", call, 1, &r.dst);
     if (rc == 0) rc = eval_rows(ev, call->call.args[0], &r.sink);
     regex_free(r.re);

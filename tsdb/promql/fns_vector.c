@@ -8,7 +8,7 @@
 /* --- absent --- */
 
 /* The labels an absent series would have: its equality matchers, but for names given twice. */
-static int absent_labels(struct eval *ev, const struct expr *arg, struct labels *out)
+APART static int absent_labels(struct eval *ev, const struct expr *arg, struct labels *out)
 {
     arg = eval_unwrap(arg);
     *out = (struct labels){0};
