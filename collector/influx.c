@@ -270,7 +270,7 @@ static int grow(struct arena *a, void **array, size_t count, size_t *cap, size_t
     size_t cap_new = *cap ? *cap * 2 : 8;
     void *p = arena_array(a, cap_new, size);
     if (!p) return a->err;
-    if (count) memcpy(p, *array, count * size);
+    if (*array) memcpy(p, *array, count * size);
     *array = p;
     *cap = cap_new;
     return 0;
@@ -415,7 +415,7 @@ static int scan_value(struct influx *x, struct influx_value *v, struct errmsg *e
     int rc;
     if (word.len && class_of(word.p[0]) & NUMBER)
         rc = read_number(word, v);
-    else if (word.len && memchr("tTfF", word.p[0], 4))
+    else if (word.len && ((word.p[0] | 32) == 't' || (word.p[0] | 32) == 'f'))
         rc = read_bool(word, v);
     else
         return fail_at(x, err, start, "field value has unrecognized type");

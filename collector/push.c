@@ -157,7 +157,7 @@ static int make_name(struct arena *a, struct str first, struct str second, bool 
 static int add_tags(struct push *s, const struct influx_point *pt)
 {
     for (size_t i = 0; i < pt->tag_count; i++) {
-        struct str name;
+        struct str name = {NULL, 0};
         int rc = make_name(&s->arena, pt->tags[i].key, (struct str){NULL, 0}, false, &name);
         if (rc < 0) return rc;
         if (str_eq(name, STR(METRIC_NAME))) name = STR("tag" METRIC_NAME);
@@ -168,7 +168,7 @@ static int add_tags(struct push *s, const struct influx_point *pt)
 
 static int make_labels(struct push *s, const struct influx_point *pt, struct str field)
 {
-    struct str metric, key;
+    struct str metric = {NULL, 0}, key = {NULL, 0};
     int rc = influx_unescape_key(&s->arena, field, &key);
     if (rc < 0) return rc;
     if (str_eq(key, STR("value"))) key = (struct str){NULL, 0};
@@ -306,9 +306,9 @@ static int take_key(struct push *s, struct push_entry *e, size_t i, struct push_
 static int take_field(struct push *s, struct head_reader *h, struct push_entry *e, size_t i,
                       struct line_tally *t, struct errmsg *err)
 {
-    struct str key;
-    struct influx_value v;
-    struct push_slot *slot;
+    struct str key = {NULL, 0};
+    struct influx_value v = {0};
+    struct push_slot *slot = NULL;
     size_t key_at = s->x.pos;
     int rc = take_key(s, e, i, &slot, &key, err);
     if (rc < 0) return rc;

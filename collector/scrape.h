@@ -31,9 +31,9 @@ struct scrape_config {
     bool has_tls;
     uint64_t hash; /* of the entry's YAML tree, to keep unchanged targets over a reload */
 };
-/* Decoder of one entry of scrape_configs. Keys that Prometheus knows and we do not yet (relabelling,
- * discovery, ...) are refused by name, not ignored; keys without meaning here (scrape_protocols,
- * native histograms, ...) are accepted. */
+/* Decoder of one entry of scrape_configs. Keys that Prometheus knows and we do not yet
+ * (relabelling, discovery, ...) are refused by name, not ignored; keys without meaning here
+ * (scrape_protocols, native histograms, ...) are accepted. */
 extern const struct conf_table scrape_config_table;
 
 #endif

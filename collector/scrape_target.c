@@ -302,10 +302,10 @@ static int read_secret(struct env *env, const char *given, const char *path, str
 int scrape_target_request(const struct scrape_target *t, struct env *env, const char *user_agent,
                           struct arena *a, struct httpc_request *out, struct errmsg *err)
 {
-    const char *password, *token, **headers = arena_array(a, HEADERS_MAX, sizeof *headers);
-    int rc = headers ? 0 : a->err;
-    if (rc == 0)
-        rc = read_secret(env, t->c.basic_password, t->c.basic_password_file, a, &password, err);
+    const char *password = "", *token = "";
+    const char **headers = arena_array(a, HEADERS_MAX, sizeof *headers);
+    if (!headers) return a->err;
+    int rc = read_secret(env, t->c.basic_password, t->c.basic_password_file, a, &password, err);
     if (rc == 0) rc = read_secret(env, t->c.bearer_token, t->c.bearer_token_file, a, &token, err);
     if (rc < 0) return rc;
     size_t n = 0;

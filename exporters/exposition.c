@@ -3,6 +3,8 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "exporters/exposition.h"
 
+#include <assert.h>
+
 enum { FAMILY_MAX = 4096 };
 
 /* What the text format calls each type; those it does not know go by their nearest. */
@@ -17,11 +19,8 @@ static const struct {
     enum metric_type type;
     const char *suffix;
 } suffixes[] = {
-    {METRIC_HISTOGRAM, "_bucket"},
-    {METRIC_HISTOGRAM, "_sum"   },
-    {METRIC_HISTOGRAM, "_count" },
-    {METRIC_SUMMARY,   "_sum"   },
-    {METRIC_SUMMARY,   "_count" },
+    {METRIC_HISTOGRAM, "_bucket"}, {METRIC_HISTOGRAM, "_sum"}, {METRIC_HISTOGRAM, "_count"},
+    {METRIC_SUMMARY, "_sum"},      {METRIC_SUMMARY, "_count"},
 };
 
 void exposition_init(struct exposition *x, struct buf *out)
@@ -77,7 +76,7 @@ static void add_metric_name(struct buf *out, struct str name)
 static void begin_family(struct exposition *x, struct str family, const char *help,
                          enum metric_type type)
 {
-    if (x->family.len && str_eq((struct str){x->family.p, x->family.len}, family)) return;
+    if (x->family.p && str_eq((struct str){x->family.p, x->family.len}, family)) return;
     buf_reset(&x->family);
     buf_add(&x->family, family.p, family.len);
     if (*help) {
@@ -106,7 +105,8 @@ static void add_label(struct buf *out, struct label l, bool first)
 void exposition_sample(struct exposition *x, const char *name, const char *help,
                        enum metric_type type, struct labels labels, double v)
 {
-    struct str metric = str_of(name);
+    assert(name && help);
+    struct str metric = {name, strlen(name)};
     bool legacy = metric_name_is_legacy(metric), first = legacy;
     begin_family(x, family_of(metric, type), help, type);
     if (legacy) buf_add(x->out, metric.p, metric.len);
