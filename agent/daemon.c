@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -63,6 +64,16 @@ static void tune_memory(void)
     mallopt(M_ARENA_MAX, 2);
     mallopt(M_MMAP_THRESHOLD, 128 << 10);
     mallopt(M_TRIM_THRESHOLD, 256 << 10);
+}
+
+/* Connections and day files may need more descriptors than the customary soft limit of 1,024. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
+        log_debug("cannot raise the limit of open files", "err=\"%s\"", err_text(-errno));
 }
 
 /* Tells systemd (Type=notify) by its datagram protocol; nothing when it did not ask. */
@@ -416,6 +427,7 @@ int daemon_run(const char *config_path, const struct config_overrides *o)
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, NULL);
     tune_memory();
+    raise_file_limit();
     daemon_block_signals();
     d->env = env_system();
     d->config_path = config_path;

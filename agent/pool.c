@@ -1,7 +1,7 @@
 /* pool.c -- worker threads behind a bounded queue.
  *
- * One lock, one condition. Stacks are small and fixed: a worker's depth is bounded by the limits of
- * the parsers it runs (250 levels of a query), and memory that is not touched costs nothing.
+ * One lock, one condition. Stacks are roomy, since a query may nest 250 levels deep; pages that are
+ * not touched cost nothing.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/pool.h"
@@ -14,7 +14,7 @@
 
 #include "core/mem.h"
 
-enum { STACK_BYTES = 1 << 20, NAME_MAX_BYTES = 16 };
+enum { STACK_BYTES = 8 << 20, NAME_MAX_BYTES = 16 };
 
 struct pool {
     pthread_mutex_t lock;

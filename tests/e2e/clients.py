@@ -2,6 +2,7 @@
 """Clients that are slow, greedy or gone."""
 import socket
 import time
+import urllib.parse
 
 from daemon import QUIET, SLOW, Daemon, check, equal, main, wait_until
 
@@ -85,6 +86,22 @@ def test_huge_bodies():
         check(b" 4" in s.recv(65536)[:12])
         s.close()
         equal(d.get("/-/healthy").status, 200)
+
+
+def test_deep_queries():
+    """The deepest expressions the parser takes are evaluated; deeper ones are refused."""
+    shapes = [("(", ")"), ("sum by (s) (", ")"), ("abs(", ")"), ("topk(5, ", ")"), ("absent(", ")"),
+              ("histogram_quantile(0.5, ", ")"), ('count_values("x", ', ")"), ("-(", ")"),
+              ("label_replace(", ', "a", "$1", "s", "(.*)")'), ("m_v * on (s) group_left (z) (", ")")]
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    with Daemon() as d:
+        now = int(time.time()) - 10
+        d.write("\n".join("m,s=%d v=%d %d" % (i, i, now) for i in range(50)), precision="s")
+        for head, tail in shapes:
+            for depth in (100, 245, 100000):
+                body = urllib.parse.urlencode({"query": head * depth + "m_v" + tail * depth, "time": now})
+                status = d.post("/api/v1/query", body, form).status
+                check(status in {100: [200], 245: [200, 400], 100000: [400, 413]}[depth], head, depth, status)
 
 
 def test_many_idle_connections():
