@@ -772,6 +772,89 @@ static void threads_get_along(void **state)
     assert_int_equal(b->notifier.ready, 1);
 }
 
+/* An fsync that does not come back: evaluations go on, the notifier hears nothing it could not be
+ * told again after a crash; once the disk is back, all is told. */
+struct gate {
+    pthread_mutex_t lock; /* held by the test while the disk hangs */
+};
+
+static int gated_sync(struct env *e, int fd)
+{
+    struct gate *g = e->impl;
+    UNUSED(fd);
+    pthread_mutex_lock(&g->lock);
+    pthread_mutex_unlock(&g->lock);
+    return 0;
+}
+
+static int64_t real_now(struct env *e)
+{
+    UNUSED(e);
+    return env_now_ms(env_system());
+}
+static int64_t real_mono(struct env *e)
+{
+    UNUSED(e);
+    return env_mono_ns(env_system());
+}
+static int real_sleep(struct env *e, int64_t mono_ns, const int *stop)
+{
+    UNUSED(e);
+    return env_system()->time->sleep_until(env_system(), mono_ns, stop);
+}
+static void real_wake(struct env *e)
+{
+    UNUSED(e);
+    env_wake(env_system());
+}
+
+static void a_hanging_disk_delays_no_evaluation(void **state)
+{
+    static const struct timesource time = {
+        .now_ms = real_now, .mono_ns = real_mono, .sleep_until = real_sleep, .wake = real_wake};
+    struct bench *b = *state;
+    struct gate gate = {PTHREAD_MUTEX_INITIALIZER};
+    struct io io = plain_io;
+    io.fsync = io.fdatasync = gated_sync;
+    struct env env = {.io = &io, .time = &time, .impl = &gate};
+    struct rules_deps d = {.env = &env,
+                           .db = &b->db,
+                           .querier = memstore_querier(b->db.mem),
+                           .notifier = &b->notifier,
+                           .state_dir = b->dir};
+    struct errmsg err = {0};
+    struct rules_stats st = {0};
+    assert_int_equal(rules_engine_new(&b->engine, &d, &err), 0);
+    pthread_mutex_lock(&gate.lock);
+    assert_int_equal(apply(b, busy_rules), 0);
+    int64_t end_ns = env_mono_ns(env_system()) + INT64_C(10000000000);
+    while (st.evaluations < 24 && env_mono_ns(env_system()) < end_ns) {
+        rules_engine_stats(b->engine, &st);
+        usleep(5000);
+    }
+    pthread_mutex_unlock(&gate.lock);
+    assert_true(st.evaluations >= 24);
+    assert_int_equal(st.alerts_firing > 0, 1);
+    engine_stop(b);
+    assert_non_null(strstr(b->notifier.heard, "Always/1 firing;"));
+}
+
+static void without_a_journal_alerts_are_told(void **state)
+{
+    struct bench *b = *state;
+    struct rules_deps d = {.env = &b->env,
+                           .db = &b->db,
+                           .querier = memstore_querier(b->db.mem),
+                           .notifier = &b->notifier,
+                           .state_dir = "/proc/self/nowhere",
+                           .manual = true};
+    struct errmsg err = {0};
+    assert_int_equal(rules_engine_new(&b->engine, &d, &err), 0);
+    assert_int_equal(apply(b, high), 0);
+    seconds_with(b, 5, 9);
+    assert_string_equal(heard(b), "High/1 firing;");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, bench_setup, bench_teardown)
 
 int main(void)
@@ -796,6 +879,8 @@ int main(void)
         TEST(query_offset_shifts_reading_and_writing),
         TEST(a_damaged_journal_is_survived),
         TEST(threads_get_along),
+        TEST(a_hanging_disk_delays_no_evaluation),
+        TEST(without_a_journal_alerts_are_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
