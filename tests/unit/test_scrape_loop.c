@@ -20,7 +20,8 @@
 #include "tests/unit/fake_tsdb.h"
 #include "tests/unit/tiny_server.h"
 
-enum { WAIT_MS = 10000, INTERVAL_MS = 50 };
+/* The longer timeout is for machines that are busy: a scrape that works takes a millisecond. */
+enum { WAIT_MS = 20000, INTERVAL_MS = 50, BUSY_INTERVAL_MS = 250 };
 
 struct fixture {
     struct tsdb db;
@@ -142,7 +143,7 @@ static int check_up(void *arg, const struct target_status *t)
     assert_string_equal(t->health, "up");
     assert_string_equal(t->last_error, "");
     assert_true(t->last_scrape_ms > 0);
-    assert_int_equal(t->interval_ms, INTERVAL_MS);
+    assert_int_equal(t->interval_ms, BUSY_INTERVAL_MS);
     assert_int_equal(t->samples, 2);
     assert_true(str_eq(labels_get(t->labels, STR("instance")), str_of(f->address)));
     assert_true(str_eq(labels_get(t->discovered_labels, STR("__address__")), str_of(f->address)));
@@ -152,8 +153,10 @@ static int check_up(void *arg, const struct target_status *t)
 static void a_target_is_scraped_on_its_slots(void **state)
 {
     struct fixture *f = *state;
-    const uint64_t some = 5;
-    apply(f, config(f, "/ok"));
+    const uint64_t some = 4;
+    struct scrape_config c = config(f, "/ok");
+    c.interval_ms = c.timeout_ms = BUSY_INTERVAL_MS;
+    apply(f, c);
     wait_for(f, has_scrapes, &some);
     wait_for_value(f, "a", 1);
     wait_for_value(f, "up", 1);
@@ -172,7 +175,7 @@ static void a_target_is_scraped_on_its_slots(void **state)
     pthread_mutex_lock(&f->db.lock);
     for (size_t i = 0; i < f->db.sample_count; i++) {
         if (f->db.samples[i].series != up) continue;
-        if (last) assert_int_equal((f->db.samples[i].t_ms - last) % INTERVAL_MS, 0);
+        if (last) assert_int_equal((f->db.samples[i].t_ms - last) % BUSY_INTERVAL_MS, 0);
         last = f->db.samples[i].t_ms;
     }
     pthread_mutex_unlock(&f->db.lock);
@@ -181,7 +184,7 @@ static void a_target_is_scraped_on_its_slots(void **state)
     assert_int_equal(s.targets, 1);
     assert_int_equal(s.targets_up, 1);
     assert_int_equal(s.failures, 0);
-    assert_true(s.samples >= 8);
+    assert_true(s.samples >= 6);
 }
 
 static void the_request_is_as_agreed(void **state)
@@ -241,15 +244,16 @@ static void a_reload_keeps_what_has_not_changed(void **state)
 {
     struct fixture *f = *state;
     struct scrape_stats before, after;
-    apply(f, config(f, "/ok"));
+    struct scrape_config c = config(f, "/ok");
+    c.interval_ms = c.timeout_ms = BUSY_INTERVAL_MS;
+    apply(f, c);
     wait_for_value(f, "up", 1);
     scrape_loop_stats(f->loop, &before);
-    apply(f, config(f, "/ok"));
+    apply(f, c);
     scrape_loop_stats(f->loop, &after);
     assert_int_equal(after.series, before.series);
     /* another interval: the same series go on */
-    struct scrape_config c = config(f, "/ok");
-    c.interval_ms = 2 * INTERVAL_MS;
+    c.interval_ms += 10;
     apply(f, c);
     const uint64_t more = after.scrapes + 3;
     wait_for(f, has_scrapes, &more);
