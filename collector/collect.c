@@ -30,7 +30,7 @@ int collect_init(struct collect *c, const struct collector *def,
                  const struct host_collector_options *options, struct env *env,
                  const struct collect_roots *roots, struct kept_files *files)
 {
-    *c = (struct collect){.def = def, .env = env, .roots = roots, .files = files};
+    *c = (struct collect){.def = def, .env = env, .roots = roots, .files = files, .stride = 1};
     arena_init(&c->options_arena, OPTIONS_BYTES_MAX);
     series_table_init(&c->table);
     int rc = options_copy(c, options);

@@ -130,6 +130,9 @@ struct collect {
     } run;                       /* being collected: the running thread's */
     struct collect_figures last; /* of the last published run: the engine's */
     uint64_t timeouts, skipped;
+    unsigned stride;   /* runs every stride-th cycle: more than 1 when it costs too much */
+    unsigned settling; /* runs until the stride is judged again */
+    int64_t mean_cpu_ns;
     unsigned phase;       /* of the slow tier: spreads work over seconds */
     bool asked;           /* run at least once, or queued */
     enum collect_job job; /* under the engine's helper lock */

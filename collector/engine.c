@@ -8,7 +8,7 @@
 #include "collector/engine_int.h"
 #include "core/mem.h"
 
-enum { REPORTERS_MAX = 256, BASE_LABELS_MAX = 64 };
+enum { REPORTERS_MAX = 256, STRIDE_MAX = 64, SETTLE_RUNS = 16 };
 
 /* --- life ------------------------------------------------------------------------------------ */
 
@@ -83,13 +83,38 @@ void collector_engine_free(struct collector_engine *e)
  * once, so that nobody waits for the first picture. */
 static bool is_due(const struct collector_engine *e, const struct collect *c, int64_t time_ms)
 {
-    if (!c->asked || c->def->tier == TIER_FAST) return true;
+    if (!c->asked) return true;
+    if (c->def->tier == TIER_FAST) return (time_ms / e->interval_ms + c->phase) % c->stride == 0;
     int64_t turns = MAX(e->slow_interval_ms / e->interval_ms, 1);
     return (time_ms / e->interval_ms + c->phase) % turns == 0;
 }
 
+unsigned engine_guard_stride(unsigned stride, int64_t mean_cpu_ns, int64_t interval_ms)
+{
+    int64_t budget_ns = interval_ms * stride * (1000000 / 100);
+    if (mean_cpu_ns > budget_ns && stride < STRIDE_MAX) return 2 * stride;
+    if (mean_cpu_ns < budget_ns / 4 && stride > 1) return stride / 2;
+    return stride;
+}
+
+/* Judges after every SETTLE_RUNS runs, by a mean that forgets. */
+static void guard(struct collector_engine *e, struct collect *c)
+{
+    int64_t cpu_ns = c->run.cpu_ns - c->last.cpu_ns;
+    c->mean_cpu_ns = c->last.ran ? c->mean_cpu_ns + (cpu_ns - c->mean_cpu_ns) / 8 : cpu_ns;
+    if (c->def->tier != TIER_FAST || ++c->settling < SETTLE_RUNS) return;
+    unsigned stride = engine_guard_stride(c->stride, c->mean_cpu_ns, e->interval_ms);
+    if (stride != c->stride)
+        log_warn("collector's interval changed by its cost",
+                 "collector=%s cpu_ms=%.1f interval_ms=%lld", c->def->name,
+                 (double)c->mean_cpu_ns / 1e6, (long long)(stride * e->interval_ms));
+    c->stride = stride;
+    c->settling = 0;
+}
+
 static void publish(struct collector_engine *e, struct collect *c)
 {
+    guard(e, c);
     c->last = c->run;
     batch_add(&e->batch, &c->table, c->time_ms, e->cycle);
 }
@@ -106,12 +131,17 @@ static void run_one(struct collector_engine *e, struct collect *c, int64_t time_
     if (due) c->asked = true;
 }
 
+static int64_t interval_of(const struct collector_engine *e, const struct collect *c)
+{
+    return c->def->tier == TIER_FAST ? c->stride * e->interval_ms : e->slow_interval_ms;
+}
+
 static void run_self(struct collector_engine *e, int64_t time_ms)
 {
     kept_files_begin(&e->own_files);
     collect_run(&e->self, time_ms);
     for (size_t i = 0; i < e->count; i++)
-        self_report_collector(&e->self, e->v[i]);
+        self_report_collector(&e->self, e->v[i], interval_of(e, e->v[i]));
     self_report_engine(&e->self, e);
     for (size_t i = 0; i < e->reporter_count; i++)
         e->reporters[i].report(e->reporters[i].arg, &e->self);

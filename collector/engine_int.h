@@ -74,11 +74,16 @@ bool engine_helper_turn(struct collector_engine *e, struct collect *c, bool due)
 int64_t engine_next_slot(int64_t interval_ms, int64_t last_ms, int64_t now_ms, int64_t mono_ns,
                          uint64_t *missed);
 
+/* The overhead guard: the stride a collector should have, given its mean CPU time a run. More than
+ * one per cent of a core is halved by running half as often; far below, it comes back. */
+unsigned engine_guard_stride(unsigned stride, int64_t mean_cpu_ns, int64_t interval_ms);
+
 /* --- self.c ---------------------------------------------------------------------------------- */
 extern const struct collector collector_self;   /* process_* and tocsin_build_info */
 extern const struct metric collector_metrics[]; /* what is said of every collector */
 extern const size_t collector_metric_count;
-void self_report_collector(struct collect *self, const struct collect *c);
+/* interval_ms: how often it runs now. */
+void self_report_collector(struct collect *self, const struct collect *c, int64_t interval_ms);
 void self_report_engine(struct collect *self, const struct collector_engine *e);
 
 #endif

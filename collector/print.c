@@ -144,7 +144,7 @@ static int collect_once(struct printing *p, const struct collector *def,
         series_publish(&c->table, NULL, NULL);
         c->last = c->run;
         latest_add(&p->latest, &c->table);
-        self_report_collector(&p->self, c);
+        self_report_collector(&p->self, c, 0);
         collect_release(c);
     }
     mem_free(c);

@@ -27,6 +27,7 @@ enum {
     SAMPLES,
     TIMEOUTS,
     SKIPPED,
+    INTERVAL,
     SLOTS,
     SLOTS_SKIPPED,
     SLOTS_LOST,
@@ -53,6 +54,8 @@ const struct metric collector_metrics[] = {
         "Runs left out because the one before had not ended.", METRIC_COUNTER, UNIT_NONE, false},
     [SKIPPED] = {"tocsin_collector_skipped_total",
         "Runs left out because the schedule was late.", METRIC_COUNTER, UNIT_NONE, false},
+    [INTERVAL] = {"tocsin_collector_interval_seconds",
+        "How often the collector runs, longer than configured when it costs too much.", METRIC_GAUGE, UNIT_SECONDS, false},
     [SLOTS] = {"tocsin_collector_slots_total",
         "Collection slots used.", METRIC_COUNTER, UNIT_NONE, false},
     [SLOTS_SKIPPED] = {"tocsin_collector_slots_skipped_total",
@@ -75,7 +78,7 @@ static double seconds(int64_t ns)
     return (double)ns / 1e9;
 }
 
-void self_report_collector(struct collect *self, const struct collect *c)
+void self_report_collector(struct collect *self, const struct collect *c, int64_t interval_ms)
 {
     const struct collect_figures *f = &c->last;
     if (!f->ran) return;
@@ -89,6 +92,7 @@ void self_report_collector(struct collect *self, const struct collect *c)
         [SAMPLES] = (double)c->table.published,
         [TIMEOUTS] = (double)c->timeouts,
         [SKIPPED] = (double)c->skipped,
+        [INTERVAL] = (double)interval_ms / 1e3,
     };
     for (size_t i = 0; i < COUNT(values); i++)
         emit_labels(self, &collector_metrics[i], values[i], pairs);

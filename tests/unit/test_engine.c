@@ -386,6 +386,40 @@ static void slots_stand_on_multiples_and_late_ones_are_counted(void **state)
     }
 }
 
+static void costly_collectors_run_less_often(void **state)
+{
+    UNUSED(state);
+    static const struct {
+        unsigned stride;
+        int64_t cpu_ms, interval_ms;
+        unsigned want;
+    } cases[] = {
+        {1, 1, 1000, 1},  {1, 10, 1000, 1},  {1, 11, 1000, 2},     {2, 11, 1000, 2},
+        {2, 21, 1000, 4}, {4, 11, 1000, 4},  {4, 9, 1000, 2},      {2, 1, 1000, 1},
+        {1, 2, 100, 2},   {64, 1, 1000, 32}, {64, 9999, 1000, 64},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        unsigned got =
+            engine_guard_stride(cases[i].stride, cases[i].cpu_ms * 1000000, cases[i].interval_ms);
+        if (got != cases[i].want) fail_msg("case %zu: %u", i, got);
+    }
+}
+
+static void long_strides_leave_cycles_out(void **state)
+{
+    struct fixture *f = *state = fixture_new(false);
+    apply(f);
+    ticks(f, 1);
+    f->engine->v[0]->stride = 4;
+    ticks(f, 12);
+    assert_int_equal(f->engine->v[0]->settling, 1 + 12 / 4);
+    int i = fake_find(f->sink, "node_cpu_seconds_total{cpu=\"0\", instance=\"n1\", job=\"node\", "
+                               "mode=\"user\"}");
+    assert_int_equal(f->sink->series[i].points, 1 + 12 / 4);
+    assert_int_equal(f->sink->series[i].stale_markers, 0);
+    fixture_free(f);
+}
+
 static void threads_collect_until_they_are_stopped(void **state)
 {
     struct fixture *f = *state = fixture_new(true);
@@ -438,6 +472,8 @@ int main(void)
         cmocka_unit_test(latest_values_come_grouped_by_metric),
         cmocka_unit_test(own_metrics_of_modules_are_collected),
         cmocka_unit_test(slots_stand_on_multiples_and_late_ones_are_counted),
+        cmocka_unit_test(costly_collectors_run_less_often),
+        cmocka_unit_test(long_strides_leave_cycles_out),
         cmocka_unit_test(threads_collect_until_they_are_stopped),
         cmocka_unit_test(failing_allocations_end_in_errors),
     };
