@@ -18,6 +18,7 @@
 #include "tsdb/tsdb_int.h"
 
 enum { ITEMS_MAX = 1 << 30, NO_SERIES = 0 };
+#define NEAR_MS   INT64_C(300000)     /* see read_latest_of_day */
 #define READER_NS INT64_C(1000000000) /* read transactions are renewed after */
 
 /* One selected series. */
@@ -87,24 +88,37 @@ static int open_readers(struct tsdb_set *set, uint64_t flush_seq)
     return 0;
 }
 
-static int read_day(struct tsdb_set *set, size_t i, uint32_t id)
+static int read_day(struct tsdb_set *set, size_t i, uint32_t id, int64_t start_ms)
 {
     uint64_t damaged = 0;
     int rc = 0;
     if (!set->readers[i]) rc = partition_reader_new(set->days[i]->p, &set->readers[i]);
     if (rc < 0) return rc;
-    return partition_read(set->readers[i], id, set->start_ms, set->end_ms, &set->samples, &damaged);
+    return partition_read(set->readers[i], id, start_ms, set->end_ms, &set->samples, &damaged);
 }
 
-/* All samples of a series in one day, under its every id. */
-static int read_series_of_day(struct tsdb_set *set, size_t i, const struct item *item)
+/* All samples of a series in one day from start_ms on, under its every id. */
+static int read_series_of_day(struct tsdb_set *set, size_t i, const struct item *item,
+                              int64_t start_ms)
 {
-    int rc = item->id ? read_day(set, i, item->id) : 0;
+    int rc = item->id ? read_day(set, i, item->id, start_ms) : 0;
     for (uint32_t k = 0; rc == 0 && k < item->aliases; k++) {
         const struct alias *a = &set->aliases[item->first_alias + k];
-        if (a->day_ms == set->days[i]->day_ms) rc = read_day(set, i, a->id);
+        if (a->day_ms == set->days[i]->day_ms) rc = read_day(set, i, a->id, start_ms);
     }
     return rc;
+}
+
+/* The end of a day holds the newest sample of most series: look there before decoding it all. */
+static int read_latest_of_day(struct tsdb_set *set, size_t i, const struct item *item)
+{
+    struct partition_info info;
+    partition_info(set->days[i]->p, &info);
+    int64_t near = MIN(set->end_ms, info.max_ms) - NEAR_MS;
+    if (info.min_ms > info.max_ms) return 0;
+    int rc = read_series_of_day(set, i, item, MAX(near, set->start_ms));
+    if (rc < 0 || set->samples.count || near <= set->start_ms) return rc;
+    return read_series_of_day(set, i, item, set->start_ms);
 }
 
 static int read_days(struct tsdb_set *set, const struct item *item)
@@ -112,11 +126,11 @@ static int read_days(struct tsdb_set *set, const struct item *item)
     int rc = 0;
     if (set->latest_only) {
         for (size_t i = set->day_count; rc == 0 && !set->samples.count && i-- > 0;)
-            rc = read_series_of_day(set, i, item);
+            rc = read_latest_of_day(set, i, item);
         return rc;
     }
     for (size_t i = 0; rc == 0 && i < set->day_count; i++)
-        rc = read_series_of_day(set, i, item);
+        rc = read_series_of_day(set, i, item, set->start_ms);
     return rc;
 }
 

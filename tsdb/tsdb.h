@@ -71,7 +71,8 @@ struct tsdb_append_result {
 /* Appends a batch. It is in the head (visible to select) and in the WAL buffer when this returns;
  * wait for the disk with tsdb_wait where the caller acknowledges to somebody. Points of one series
  * should be in time order; late ones go to the out-of-order path. E_UNAVAILABLE: disk full or WAL
- * being rewritten; nothing was stored. Never blocks on the disk. */
+ * being rewritten; nothing was stored (of more than 1,024 points: only the r->stored first ones;
+ * appending the whole batch again drops those as duplicates). Never blocks on the disk. */
 int tsdb_append(struct tsdb *db, const struct tsdb_point *p, size_t count,
                 struct tsdb_append_result *r) MUST_CHECK;
 /* Returns when everything up to lsn is as durable as the mode promises (sync: after fdatasync,

@@ -107,8 +107,14 @@ static int new_epoch(struct wal *w)
         return rc;
     }
     w->epoch++;
-    w->epoch_bytes = 0;
+    w->epoch_bytes = w->definition_bytes = 0;
     return 0;
+}
+
+/* Every segment repeats the definitions of its series; they shall stay a small part of it. */
+static bool segment_full(const struct wal *w)
+{
+    return w->epoch_bytes > w->o.segment_bytes && w->epoch_bytes > 5 * w->definition_bytes;
 }
 
 int wal_lock(struct wal *w)
@@ -118,7 +124,7 @@ int wal_lock(struct wal *w)
     if (w->failed || w->low_space || w->stop || w->pending.len + w->out_bytes > w->o.backlog_bytes)
         rc = E_UNAVAILABLE;
     w->pending_before = w->pending.len;
-    if (rc == 0 && w->epoch_bytes > w->o.segment_bytes) rc = new_epoch(w);
+    if (rc == 0 && segment_full(w)) rc = new_epoch(w);
     if (rc < 0) pthread_mutex_unlock(&w->lock);
     return rc;
 }
@@ -153,7 +159,9 @@ int wal_add_series(struct wal *w, uint32_t id, struct labels ls)
     size_t at = w->pending.len;
     int rc = wal_record_begin(&w->pending, WAL_SERIES, w->last_lsn + 1);
     if (rc == 0) rc = wal_put_series(&w->pending, id, ls);
-    return finish(w, at, rc);
+    rc = finish(w, at, rc);
+    if (rc == 0) w->definition_bytes += (int64_t)(w->pending.len - at);
+    return rc;
 }
 
 int wal_begin_samples(struct wal *w, struct wal_samples *s, int64_t base_ms, size_t count)

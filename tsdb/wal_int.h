@@ -39,7 +39,7 @@ struct wal {
     size_t out_bytes;         /* size of out, as appenders may know it */
     uint64_t last_lsn, written_lsn, durable_lsn, wanted_lsn;
     uint32_t epoch;
-    int64_t epoch_bytes;
+    int64_t epoch_bytes, definition_bytes; /* of this epoch */
     bool failed, low_space, sync_now, stop, running;
     struct wal_segment *segments; /* ascending ids; the last is being written while open is set */
     size_t segment_count, segment_cap;
