@@ -26,10 +26,12 @@ export function print({seconds, endMs}) {
   return `?${p}`;
 }
 
-/** Start, end and step in whole seconds; steps are aligned, so that a live chart does not shiver. */
+/** Start, end and step in whole seconds. Short steps are aligned, so that a live chart does not
+ *  shiver; long ones are not, so that the newest data is always in sight. */
 export function span({seconds, endMs}, nowMs) {
   const step = Math.max(1, Math.ceil(seconds / POINTS));
-  const end = Math.floor((endMs === null ? nowMs : endMs) / 1000 / step) * step;
+  const grain = Math.min(step, 5);
+  const end = Math.floor((endMs === null ? nowMs : endMs) / 1000 / grain) * grain;
   return {start: end - Math.floor(seconds / step) * step, end, step};
 }
 
