@@ -261,6 +261,19 @@ static void memory_has_a_ceiling(void **state)
                  "the query needs more memory than its limit of 16777216 bytes");
 }
 
+/* An operand and what is made of it, in memory at the same time: each fits, both do not. */
+static void memory_of_open_scopes_adds_up(void **state)
+{
+    struct world *w = *state;
+    const char *query = "quantile by (job) (0.5, up)";
+    w->q.start_ms = 0;
+    w->q.step_ms = 1000;
+    w->q.end_ms = 260000000;
+    assert_int_equal(run(w, query), 0);
+    w->q.end_ms = 330000000;
+    assert_error(w, query, E_LIMIT, "the query needs more memory than its limit of 16777216 bytes");
+}
+
 static void cancellation_and_deadline_stop_the_work(void **state)
 {
     struct world *w = *state;
@@ -425,6 +438,7 @@ int main(void)
         CASE(errors_name_the_cause),
         CASE(budgets_end_a_query),
         CASE(memory_has_a_ceiling),
+        CASE(memory_of_open_scopes_adds_up),
         CASE(cancellation_and_deadline_stop_the_work),
         CASE(bombs_end_at_the_deadline),
         CASE(every_allocation_may_fail),

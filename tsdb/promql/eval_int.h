@@ -36,6 +36,8 @@ static inline bool is_absent(double v)
  * follows the depth of an expression, since queries run on threads with small stacks. */
 #define APART __attribute__((noinline))
 
+struct inner;
+
 /* What the whole query shares. */
 struct run {
     struct promql_query *q;
@@ -43,6 +45,7 @@ struct run {
     int64_t lookback_ms, subquery_step_ms;
     size_t query_steps;
     uint64_t work, next_check; /* samples and steps handled; when to look at the clock again */
+    struct inner *inners;      /* open inner scopes */
     bool ordered;              /* sort, topk or bottomk ran: keep the order of the rows */
     struct promql_annotation *notes;
     size_t note_count, note_cap;
@@ -94,10 +97,12 @@ enum { NOTE_INFO = false, NOTE_WARNING = true };
 int eval_note(struct eval *ev, bool warning, const struct expr *at, const char *fmt, ...)
     PRINTF_LIKE(4, 5) MUST_CHECK;
 
-/* A scope like ev whose allocations end with eval_inner_release. */
+/* A scope like ev whose allocations end with eval_inner_release. All that are open at a time share
+ * the query's memory budget. */
 struct inner {
     struct eval ev;
     struct arena arena;
+    struct inner *next; /* others that are open */
 };
 void eval_inner_init(struct inner *in, const struct eval *ev);
 void eval_inner_release(struct inner *in);

@@ -13,6 +13,21 @@ enum { CHECK_EVERY = 4096, MAX_NOTES = 200 };
 
 /* --- budgets and errors --- */
 
+static int over_memory(struct run *run)
+{
+    return errmsg_set(run->err, E_LIMIT, "the query needs more memory than its limit of %zu bytes",
+                      run->q->arena->max);
+}
+
+/* Each arena has its own ceiling; this one is for all of them together. */
+static bool memory_is_used_up(const struct run *run)
+{
+    size_t used = run->q->arena->used;
+    for (const struct inner *in = run->inners; in; in = in->next)
+        used += in->arena.used;
+    return used > run->q->arena->max;
+}
+
 static int look_around(struct run *run)
 {
     const struct query_budget *b = &run->q->budget;
@@ -21,7 +36,7 @@ static int look_around(struct run *run)
         return errmsg_set(run->err, E_CANCELED, "query was canceled in expression evaluation");
     if (b->deadline_mono_ns && run->q->env && env_mono_ns(run->q->env) > b->deadline_mono_ns)
         return errmsg_set(run->err, E_TIMEOUT, "query timed out in expression evaluation");
-    return 0;
+    return memory_is_used_up(run) ? over_memory(run) : 0;
 }
 
 int eval_tick(struct run *run, size_t work)
@@ -34,9 +49,7 @@ int eval_nomem(struct eval *ev)
 {
     if (ev->arena->err == -ENOMEM || ev->run->q->arena->err == -ENOMEM)
         return errmsg_set(ev->run->err, -ENOMEM, "out of memory");
-    return errmsg_set(ev->run->err, E_LIMIT,
-                      "the query needs more memory than its limit of %zu bytes",
-                      ev->run->q->arena->max);
+    return over_memory(ev->run);
 }
 
 int eval_fail(struct eval *ev, const char *fmt, ...)
@@ -111,10 +124,16 @@ void eval_inner_init(struct inner *in, const struct eval *ev)
     arena_init(&in->arena, left);
     in->ev = *ev;
     in->ev.arena = &in->arena;
+    in->next = ev->run->inners;
+    ev->run->inners = in;
 }
 
 void eval_inner_release(struct inner *in)
 {
+    struct inner **at = &in->ev.run->inners;
+    while (*at != in)
+        at = &(*at)->next;
+    *at = in->next;
     arena_release(&in->arena);
 }
 
