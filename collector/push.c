@@ -166,22 +166,32 @@ static int add_tags(struct push *s, const struct influx_point *pt)
     return 0;
 }
 
-static int make_labels(struct push *s, const struct influx_point *pt, struct str field)
+/* What all fields of a head share: tags, and the pusher's labels where there is none of the name.
+ */
+static int make_base(struct push *s, const struct influx_point *pt)
+{
+    label_builder_init(&s->labels, (struct labels){NULL, 0});
+    int rc = add_tags(s, pt);
+    for (size_t i = 0; i < s->p->extra.count && rc == 0; i++) {
+        struct label l = s->p->extra.v[i];
+        if (label_builder_get(&s->labels, l.name).len == 0)
+            label_builder_set(&s->labels, l.name, l.value);
+    }
+    if (rc == 0) label_builder_set(&s->labels, STR(METRIC_NAME), pt->measurement);
+    if (rc == 0 && s->labels.err < 0) rc = E_LIMIT;
+    return rc;
+}
+
+/* Gives the base the metric name of one field. */
+static int set_metric(struct push *s, const struct influx_point *pt, struct str field)
 {
     struct str metric = {NULL, 0}, key = {NULL, 0};
     int rc = influx_unescape_key(&s->arena, field, &key);
     if (rc < 0) return rc;
     if (str_eq(key, STR("value"))) key = (struct str){NULL, 0};
     if ((rc = make_name(&s->arena, pt->measurement, key, true, &metric)) < 0) return rc;
-    label_builder_init(&s->labels, (struct labels){NULL, 0});
-    if ((rc = add_tags(s, pt)) < 0) return rc;
     label_builder_set(&s->labels, STR(METRIC_NAME), metric);
-    for (size_t i = 0; i < s->p->extra.count; i++) {
-        struct label l = s->p->extra.v[i];
-        if (label_builder_get(&s->labels, l.name).len == 0)
-            label_builder_set(&s->labels, l.name, l.value);
-    }
-    return s->labels.err < 0 ? E_LIMIT : 0;
+    return 0;
 }
 
 /* --- problems -----------------------------------------------------------------------------------
@@ -207,12 +217,13 @@ static bool is_refusal(int rc)
 /* --- resolving ----------------------------------------------------------------------------------
  */
 
-/* A line on its way: the head's texts are decoded only when a field needs them. */
+/* A line on its way: the head is decoded, into the request's labels, only when a field needs it. */
 struct head_reader {
     struct str head;
     size_t pos;
     int line;
     bool decoded;
+    int base_rc; /* of its labels without metric name: E_LIMIT when there are too many */
     struct influx_point point;
 };
 
@@ -226,6 +237,7 @@ static int decode_head(struct push *s, struct head_reader *h, struct errmsg *err
     h->point = (struct influx_point){0};
     int rc = influx_read_head(&x, &s->arena, &h->point, err);
     h->decoded = rc == 0;
+    if (rc == 0) h->base_rc = make_base(s, &h->point);
     return rc;
 }
 
@@ -235,7 +247,9 @@ static int resolve(struct push *s, struct head_reader *h, struct str key, tsdb_r
 {
     int rc = decode_head(s, h, err);
     if (rc < 0) return rc;
-    if ((rc = make_labels(s, &h->point, key)) < 0)
+    rc = h->base_rc;
+    if (rc == 0) rc = set_metric(s, &h->point, key);
+    if (rc < 0)
         return errmsg_at(err, rc, h->line, 1, "%s", rc == E_LIMIT ? "too many tags" : err_text(rc));
     rc = tsdb_series(s->p->db, label_builder_view(&s->labels), ref, err);
     if (rc < 0 && err) {

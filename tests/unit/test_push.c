@@ -177,6 +177,23 @@ static void series_over_the_limit_are_dropped_samples(void **state)
     assert_string_equal(f->r.first_error.text, "too many series");
 }
 
+/* More tags than a series may have, and very many fields: refused at once, not field by field. */
+static void too_many_tags_are_dropped_samples(void **state)
+{
+    struct fixture *f = *state;
+    struct buf in = BUF_INIT(1 << 22);
+    buf_addch(&in, 'm');
+    for (int i = 0; i < 600; i++)
+        buf_addf(&in, ",t%d=x", i);
+    for (int i = 0; i < 20000; i++)
+        buf_addf(&in, "%cf%d=1", i ? ',' : ' ', i);
+    assert_int_equal(push_influx(f->p, (struct str){in.p, in.len}, INFLUX_NS, &f->r), 0);
+    assert_int_equal(f->r.dropped_samples, 20000);
+    assert_string_equal(f->r.first_error.text, "too many tags");
+    assert_int_equal(f->db.lookups, 0);
+    buf_release(&in);
+}
+
 static void samples_out_of_time_are_told(void **state)
 {
     struct fixture *f = *state;
@@ -312,6 +329,7 @@ int main(void)
         CASE(known_lines_cost_no_lookup_and_no_allocation),
         CASE(stale_refs_are_looked_up_again),
         CASE(series_over_the_limit_are_dropped_samples),
+        CASE(too_many_tags_are_dropped_samples),
         CASE(samples_out_of_time_are_told),
         CASE(a_full_disk_ends_the_request),
         CASE(big_bodies_go_in_pieces),
