@@ -300,6 +300,8 @@ static void plan_carry_out(struct plan *p, struct collector_engine *e,
     e->batch.base = p->base;
     e->interval_ms = c->interval_ms > 0 ? c->interval_ms : 1000;
     e->slow_interval_ms = MAX(c->slow_interval_ms, e->interval_ms);
+    for (size_t i = 0; i < e->count && p->new_base; i++)
+        e->v[i]->asked = false; /* nobody waits for slow ones under their new labels either */
     collect_roots_release(&p->roots);
 }
 
