@@ -270,7 +270,10 @@ static int start_server(struct daemon *d, const struct config *c)
     o.pools[HTTP_QUERY].threads = (size_t)c->limits.query.concurrency;
     o.pools[HTTP_QUERY].queue = (size_t)c->limits.query.queue;
     int rc = http_server_new(&d->app.server, &o, &handler, d->env, &err);
-    if (rc < 0) cmd_fail(EXIT_FAILED, "%s%s%s", err.text, err.hint[0] ? "; " : "", err.hint);
+    if (rc < 0)
+        cmd_fail(EXIT_FAILED, "%s%s%s", err.text, err.hint[0] ? "; " : "", err.hint);
+    else
+        snprintf(d->own_url, sizeof d->own_url, "http://%s", http_server_address(d->app.server));
     return rc;
 }
 
