@@ -11,11 +11,13 @@
             ".global " #symbol "\n.hidden " #symbol "\n" #symbol ":\n"                             \
             ".incbin \"" path "\"\n"                                                               \
             ".global " #symbol "_end\n.hidden " #symbol "_end\n" #symbol "_end:\n.byte 0\n"        \
-            ".popsection\n");                                                                      \
-    extern const char symbol[], symbol##_end[];
+            ".popsection\n")
 
-CARRY(builtin_host_yml, "rules/builtin/host.yml")
-CARRY(builtin_self_yml, "rules/builtin/self.yml")
+CARRY(builtin_host_yml, "rules/builtin/host.yml");
+CARRY(builtin_self_yml, "rules/builtin/self.yml");
+
+extern const char builtin_host_yml[], builtin_host_yml_end[];
+extern const char builtin_self_yml[], builtin_self_yml_end[];
 
 static const struct {
     const char *name, *file, *text, *end;

@@ -143,10 +143,10 @@ static int state_samples(struct evaluation *e, const struct live_rule *r, struct
     for (size_t i = 0; i < r->alerts.count && rc == 0; i++) {
         const struct alert_item *a = r->alerts.v[i];
         if (a->phase == ALERT_RESOLVED) continue;
-        double since = (double)((a->active_ms + e->stepped_ms) / 1000);
+        int64_t since_s = (a->active_ms + e->stepped_ms) / 1000;
         label_builder_init(&b, a->labels);
         label_builder_set(&b, STR(METRIC_NAME), STR("ALERTS_FOR_STATE"));
-        v[n].value = since;
+        v[n].value = (double)since_s;
         rc = label_builder_build(&b, e->arena, &v[n++].labels);
         label_builder_set(&b, STR(METRIC_NAME), STR("ALERTS"));
         label_builder_set(&b, STR("alertstate"), str_of(alert_phase_name(a->phase)));

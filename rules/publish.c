@@ -218,35 +218,37 @@ static int append_state(struct publisher *p, uint64_t key, const struct alert_st
     return rc;
 }
 
+/* Appends one rule's state if it changed, or if all is set and it has one. 1 when it did. */
+static int append_rule(struct publisher *p, struct journal *to, struct live_group *g,
+                       struct live_rule *r, bool all)
+{
+    struct buf b = BUF_INIT(STATE_RECORD_MAX);
+    pthread_mutex_lock(&g->lock);
+    bool wanted = r->dirty || (all && r->alerts.count > 0);
+    if (wanted) state_encode(r->rule->key, &r->alerts, engine_stepped_ms(p->engine), &b);
+    r->dirty = false;
+    pthread_mutex_unlock(&g->lock);
+    if (!wanted) return 0;
+    int rc = b.err;
+    if (rc == 0) rc = journal_append(to, STATE_RECORD_RULE, (struct str){b.p, b.len}, NULL);
+    buf_release(&b);
+    if (rc == 0) return 1;
+    pthread_mutex_lock(&g->lock);
+    r->dirty = true;
+    pthread_mutex_unlock(&g->lock);
+    return rc;
+}
+
 /* Appends the states of rules marked dirty, or of all. Returns how many, or an error. */
 static int append_states(struct publisher *p, struct journal *to, bool all)
 {
     struct rules_engine *e = p->engine;
     int written = 0, rc = 0;
-    UNUSED(to);
     pthread_rwlock_rdlock(&e->shape);
     for (size_t i = 0; i < e->groups.count && rc >= 0; i++) {
         struct live_group *g = e->groups.v[i];
-        for (size_t k = 0; k < g->count && rc >= 0; k++) {
-            struct live_rule *r = &g->rules[k];
-            struct buf b = BUF_INIT(STATE_RECORD_MAX);
-            pthread_mutex_lock(&g->lock);
-            bool wanted = r->dirty || (all && r->alerts.count > 0);
-            if (wanted) state_encode(r->rule->key, &r->alerts, engine_stepped_ms(e), &b);
-            if (wanted) r->dirty = false;
-            pthread_mutex_unlock(&g->lock);
-            if (wanted) {
-                rc = b.err ? b.err
-                           : journal_append(to, STATE_RECORD_RULE, (struct str){b.p, b.len}, NULL);
-                written++;
-            }
-            if (wanted && rc < 0) {
-                pthread_mutex_lock(&g->lock);
-                r->dirty = true;
-                pthread_mutex_unlock(&g->lock);
-            }
-            buf_release(&b);
-        }
+        for (size_t k = 0; k < g->count && rc >= 0; k++, written += rc > 0)
+            rc = append_rule(p, to, g, &g->rules[k], all);
     }
     pthread_rwlock_unlock(&e->shape);
     return rc < 0 ? rc : written;

@@ -151,7 +151,7 @@ static int64_t read_duration(struct reader *r, const struct ynode *n, const char
 {
     struct errmsg err = {0};
     int64_t ms;
-    if (ynode_is_null(n) || !want_scalar(r, n, key)) return dflt;
+    if (!n || ynode_is_null(n) || !want_scalar(r, n, key)) return dflt;
     if (str_to_duration(n->value, &ms, &err) == 0) return ms;
     complain_at(r, n, err.hint[0] ? err.hint : "write it as in 30s, 5m or 1h30m", err.text);
     return dflt;
@@ -169,7 +169,7 @@ static int64_t read_interval(struct reader *r, const struct ynode *n)
 static int64_t read_limit(struct reader *r, const struct ynode *n)
 {
     int64_t v = 0;
-    if (ynode_is_null(n) || !want_scalar(r, n, "limit")) return 0;
+    if (!n || ynode_is_null(n) || !want_scalar(r, n, "limit")) return 0;
     if (str_to_i64(n->value, &v) == 0 && v >= 0) return v;
     complain_at(r, n, "give a whole number; 0 means no limit",
                 "limit must be a whole number of 0 or more");
@@ -205,7 +205,7 @@ static bool start_texts(struct reader *r, const struct ynode *n, struct rule_tex
 {
     char text[100];
     *out = base;
-    if (ynode_is_null(n)) return false;
+    if (!n || ynode_is_null(n)) return false;
     if (n->kind != YNODE_MAPPING) {
         snprintf(text, sizeof text, "\"%s\" must be a mapping of names to values", key);
         complain_at(r, n, "write name: value lines below it", text);
@@ -523,7 +523,7 @@ static void read_group(struct reader *r, const struct ynode *n)
     r->set->last = &g->next;
     r->set->group_count++;
     const struct ynode *rules = f.value[GROUP_RULES];
-    if (ynode_is_null(rules)) return;
+    if (!rules || ynode_is_null(rules)) return;
     if (rules->kind != YNODE_SEQUENCE) {
         complain_at(r, rules, "start each rule with a dash", "\"rules\" must be a list");
         return;
@@ -541,7 +541,7 @@ static void read_file(struct reader *r)
     if (ynode_is_null(r->doc.root)) return;
     if (!read_mapping(r, r->doc.root, file_keys, COUNT(file_keys), "rule file", &f)) return;
     const struct ynode *groups = f.value[FILE_GROUPS];
-    if (ynode_is_null(groups)) return;
+    if (!groups || ynode_is_null(groups)) return;
     if (groups->kind != YNODE_SEQUENCE) {
         complain_at(r, groups, "start each group with a dash", "\"groups\" must be a list");
         return;

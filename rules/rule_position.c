@@ -57,20 +57,25 @@ struct unit {
     size_t length, gives;
 };
 
+/* \u00e9 or \U0001f514, digits of them: the bytes UTF-8 takes. */
+static size_t utf8_length(struct str text, size_t i, size_t digits)
+{
+    uint32_t v = 0;
+    for (size_t k = i; k < i + digits && k < text.len; k++) {
+        int d = text.p[k] <= '9' ? text.p[k] - '0' : (text.p[k] | 0x20) - 'a' + 10;
+        v = v << 4 | ((uint32_t)d & 0xf);
+    }
+    return v < 0x80 ? 1 : v < 0x800 ? 2 : v < 0x10000 ? 3 : 4;
+}
+
 static struct unit escape_unit(struct str text, size_t i)
 {
     char c = i + 1 < text.len ? text.p[i + 1] : '\0';
     if (c == 'x') return (struct unit){4, 1};
-    if (c == 'u' || c == 'U') {
-        size_t digits = c == 'u' ? 4 : 8;
-        uint32_t v = 0;
-        for (size_t k = i + 2; k < i + 2 + digits && k < text.len; k++) {
-            int d = text.p[k] <= '9' ? text.p[k] - '0' : (text.p[k] | 0x20) - 'a' + 10;
-            v = v << 4 | ((uint32_t)d & 0xf);
-        }
-        return (struct unit){2 + digits, v < 0x80 ? 1 : v < 0x800 ? 2 : v < 0x10000 ? 3 : 4};
-    }
-    return (struct unit){2, c == 'n' || c == 't' || c == 'r' || is_blank(c) ? 0 : 1};
+    if (c == 'u') return (struct unit){6, utf8_length(text, i + 2, 4)};
+    if (c == 'U') return (struct unit){10, utf8_length(text, i + 2, 8)};
+    bool blank = c == 'n' || c == 't' || c == 'r' || is_blank(c);
+    return (struct unit){2, !blank};
 }
 
 static struct unit unit_at(struct str text, enum style style, size_t i)

@@ -59,7 +59,8 @@ static struct labels unpack_labels(struct unpack *u, struct label v[SAVED_LABELS
         v[i].value = unpack_str(u);
         if (i > 0 && str_cmp(v[i - 1].name, v[i].name) >= 0) u->bad = true;
     }
-    return u->bad ? (struct labels){0} : (struct labels){v, count};
+    if (u->bad) count = 0;
+    return (struct labels){v, count};
 }
 
 int state_decode(struct str payload, struct saved_rule *out)

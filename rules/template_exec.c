@@ -100,15 +100,15 @@ enum method {
 };
 
 static const struct {
-    enum tkind of;
     const char *name;
+    enum tkind of;
     enum method method;
     size_t args;
 } methods[] = {
-    {TV_TIME, "Format", METHOD_FORMAT, 1},       {TV_TIME, "String", METHOD_STRING, 0},
-    {TV_TIME, "Unix", METHOD_UNIX, 0},           {TV_DURATION, "String", METHOD_STRING, 0},
-    {TV_DURATION, "Seconds", METHOD_SECONDS, 0}, {TV_DURATION, "Minutes", METHOD_MINUTES, 0},
-    {TV_DURATION, "Hours", METHOD_HOURS, 0},
+    {"Format", TV_TIME, METHOD_FORMAT, 1},       {"String", TV_TIME, METHOD_STRING, 0},
+    {"Unix", TV_TIME, METHOD_UNIX, 0},           {"String", TV_DURATION, METHOD_STRING, 0},
+    {"Seconds", TV_DURATION, METHOD_SECONDS, 0}, {"Minutes", TV_DURATION, METHOD_MINUTES, 0},
+    {"Hours", TV_DURATION, METHOD_HOURS, 0},
 };
 
 static int take_text(struct template_run *r, struct buf *b, struct tval *out)
@@ -140,7 +140,7 @@ static int call_method(struct template_run *r, const struct tval *v, struct str 
         rc = take_text(r, &b, out);
         break;
     case METHOD_FORMAT:
-        template_format_time(v->i, args[0].s, &b);
+        if (args) template_format_time(v->i, args[0].s, &b);
         rc = take_text(r, &b, out);
         break;
     case METHOD_UNIX:
@@ -407,11 +407,11 @@ static void print_escaped(struct str s, struct buf *out)
 static int print_value(struct template_run *r, const struct tval *v)
 {
     if (!r->html || v->safe) {
-        tval_print(v, r->out);
+        tval_print(v, &r->out);
     } else if (v->kind != TV_NIL) {
         struct buf b = BUF_INIT(TEMPLATE_OUTPUT_MAX);
         tval_print(v, &b);
-        print_escaped((struct str){b.p, b.len}, r->out);
+        print_escaped((struct str){b.p, b.len}, &r->out);
         buf_release(&b);
     }
     return 0;
@@ -419,9 +419,9 @@ static int print_value(struct template_run *r, const struct tval *v)
 
 static int check_output(struct template_run *r, uint32_t at)
 {
-    if (!r->out->err) return 0;
-    fail_at(r, at, at, r->out->err == -ENOMEM ? "out of memory" : "template's output is too long");
-    return r->out->err == -ENOMEM ? -ENOMEM : E_LIMIT;
+    if (!r->out.err) return 0;
+    fail_at(r, at, at, r->out.err == -ENOMEM ? "out of memory" : "template's output is too long");
+    return r->out.err == -ENOMEM ? -ENOMEM : E_LIMIT;
 }
 
 static int run_branch(struct template_run *r, const struct tnode *n, struct tval dot)
@@ -529,7 +529,7 @@ static int run_node(struct template_run *r, const struct tnode *n, struct tval d
     int rc;
     switch (n->kind) {
     case TNODE_TEXT:
-        buf_add(r->out, n->text.p, n->text.len);
+        buf_add(&r->out, n->text.p, n->text.len);
         return FLOW_NEXT;
     case TNODE_PIPE:
         rc = eval_pipeline(r, n->pipe, dot, &v);
@@ -565,11 +565,10 @@ int template_execute(struct template_run *r, const struct template *t, struct tv
                      const struct template_data *data, struct arena *a, struct buf *out,
                      struct errmsg *err)
 {
-    struct buf text = BUF_INIT(TEMPLATE_OUTPUT_MAX);
     r->t = t;
     r->data = data;
     r->arena = a;
-    r->out = &text;
+    buf_init(&r->out, TEMPLATE_OUTPUT_MAX);
     r->err = err;
     int rc = push_var(r, STR("$"), dot, 0);
     struct tval value = tval_float(data->value), labels, external;
@@ -582,12 +581,12 @@ int template_execute(struct template_run *r, const struct template *t, struct tv
     if (rc == 0) rc = push_var(r, STR("$value"), value, 0);
     if (rc == 0) rc = run_list(r, t->body, dot);
     if (rc >= 0) {
-        buf_add(out, text.p ? text.p : "", text.len);
+        buf_add(out, r->out.p ? r->out.p : "", r->out.len);
         rc = out->err;
     }
     if (rc < 0 && err && err->text[0] == '\0')
         rc = errmsg_set(err, rc, "error executing template %s: %s", t->name, err_text(rc));
-    buf_release(&text);
+    buf_release(&r->out);
     return rc;
 }
 

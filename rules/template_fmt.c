@@ -102,43 +102,53 @@ static void format_integer(const struct spec *sp, const struct tval *v, struct b
     pad_buf(&s, &b, true, out);
 }
 
-static void format_double(const struct spec *sp, double v, struct buf *out)
+static void format_not_finite(const struct spec *sp, double v, struct buf *out)
 {
-    struct buf b = BUF_INIT(4 * WIDTH_MAX);
     struct spec s = *sp;
-    if (isnan(v) || isinf(v)) {
-        s.zero = false;
-        buf_addstr(&b, isnan(v)                 ? (sp->plus ? "+NaN" : "NaN")
-                       : v < 0                  ? "-Inf"
-                       : sp->space && !sp->plus ? " Inf"
-                                                : "+Inf");
-        pad_buf(&s, &b, true, out);
-        return;
-    }
-    add_sign(sp, signbit(v), &b);
-    double a = fabs(v);
-    int precision = sp->precision;
+    bool negative = v < 0;
+    s.zero = false;
+    struct buf b = BUF_INIT(16);
+    if (isnan(v))
+        buf_addstr(&b, sp->plus ? "+NaN" : "NaN");
+    else
+        buf_addstr(&b, negative ? "-Inf" : sp->space && !sp->plus ? " Inf" : "+Inf");
+    pad_buf(&s, &b, true, out);
+}
+
+/* The digits of a finite v, without sign. */
+static void add_digits(const struct spec *sp, double v, struct buf *out)
+{
+    int precision = sp->precision < 0 ? 6 : sp->precision;
     switch (sp->verb) {
     case 'e':
-        buf_addf(&b, "%.*e", precision < 0 ? 6 : precision, a);
+        buf_addf(out, "%.*e", precision, v);
         break;
     case 'E':
-        buf_addf(&b, "%.*E", precision < 0 ? 6 : precision, a);
+        buf_addf(out, "%.*E", precision, v);
         break;
     case 'f':
     case 'F':
-        buf_addf(&b, "%.*f", precision < 0 ? 6 : precision, a);
+        buf_addf(out, "%.*f", precision, v);
         break;
-    default: /* g, G, v */
-        if (precision < 0)
-            tval_print_double(a, &b);
-        else if (sp->verb == 'G')
-            buf_addf(&b, "%.*G", precision, a);
+    default: /* g, G, v: shortest when no precision was given */
+        if (sp->precision < 0)
+            tval_print_double(v, out);
         else
-            buf_addf(&b, "%.*g", precision, a);
+            buf_addf(out, sp->verb == 'G' ? "%.*G" : "%.*g", precision, v);
         break;
     }
-    pad_buf(&s, &b, true, out);
+}
+
+static void format_double(const struct spec *sp, const struct tval *v, struct buf *out)
+{
+    if (!isfinite(v->f)) {
+        format_not_finite(sp, v->f, out);
+        return;
+    }
+    struct buf b = BUF_INIT(4 * WIDTH_MAX);
+    add_sign(sp, signbit(v->f), &b);
+    add_digits(sp, fabs(v->f), &b);
+    pad_buf(sp, &b, true, out);
 }
 
 static void quote(struct str s, struct buf *out)
@@ -191,9 +201,10 @@ static void format_any(const struct spec *sp, const struct tval *v, struct buf *
     pad_buf(sp, &b, is_integer(v), out);
 }
 
-static void format_rune(const struct spec *sp, uint64_t code, struct buf *out)
+static void format_rune(const struct spec *sp, const struct tval *v, struct buf *out)
 {
     struct buf b = BUF_INIT(64);
+    uint64_t code = v->u;
     if (code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff)) code = 0xfffd;
     if (sp->verb == 'U')
         buf_addf(&b, "U+%04llX", (unsigned long long)code);
@@ -210,32 +221,53 @@ static void format_rune(const struct spec *sp, uint64_t code, struct buf *out)
     pad_buf(sp, &b, false, out);
 }
 
+static void format_text(const struct spec *sp, const struct tval *v, struct buf *out)
+{
+    struct buf b = BUF_INIT(2 * TEMPLATE_OUTPUT_MAX);
+    tval_print(v, &b);
+    format_string(sp, (struct str){b.p, b.len}, out);
+    buf_release(&b);
+}
+
+static void format_type(const struct spec *sp, const struct tval *v, struct buf *out)
+{
+    struct spec s = {.width = sp->width, .precision = -1, .minus = sp->minus, .verb = 's'};
+    format_string(&s, str_of(v->kind == TV_NIL ? "<nil>" : tval_type(v)), out);
+}
+
+#define KIND(k) (1u << (k))
+enum {
+    KINDS_TEXT = KIND(TV_STRING) | KIND(TV_TIME) | KIND(TV_DURATION),
+    KINDS_INTEGER = KIND(TV_INT) | KIND(TV_UINT) | KIND(TV_DURATION),
+    KINDS_COMPOUND = KIND(TV_MAP) | KIND(TV_LIST),
+    KINDS_ANY = KIND(TV_DURATION + 1) - 1,
+};
+
+/* What each verb does with which kinds; the first row that fits counts, none is a bad verb. */
+static const struct {
+    const char *verbs;
+    unsigned kinds;
+    void (*format)(const struct spec *sp, const struct tval *v, struct buf *out);
+} verbs[] = {
+    {"v", KIND(TV_FLOAT), format_double},
+    {"v", KINDS_ANY, format_any},
+    {"s", KINDS_COMPOUND, format_any},
+    {"t", KIND(TV_BOOL), format_any},
+    {"T", KINDS_ANY, format_type},
+    {"sqxX", KINDS_TEXT, format_text},
+    {"dboxX", KINDS_INTEGER, format_integer},
+    {"cU", KINDS_INTEGER, format_rune},
+    {"eEfFgG", KIND(TV_FLOAT), format_double},
+};
+
 static void format_value(const struct spec *sp, const struct tval *v, struct buf *out)
 {
-    char verb = sp->verb;
-    bool textual = v->kind == TV_STRING || v->kind == TV_TIME || v->kind == TV_DURATION;
-    if (verb == 'v' && v->kind == TV_FLOAT)
-        format_double(sp, v->f, out);
-    else if (verb == 'v' || (verb == 's' && (v->kind == TV_MAP || v->kind == TV_LIST)))
-        format_any(sp, v, out);
-    else if (verb == 'T')
-        format_string(&(struct spec){.width = sp->width, .precision = -1, .verb = 's'},
-                      str_of(v->kind == TV_NIL ? "<nil>" : tval_type(v)), out);
-    else if (verb == 't' && v->kind == TV_BOOL)
-        format_any(sp, v, out);
-    else if (verb && strchr("sqxX", verb) && textual) {
-        struct buf b = BUF_INIT(2 * TEMPLATE_OUTPUT_MAX);
-        tval_print(v, &b);
-        format_string(sp, (struct str){b.p, b.len}, out);
-        buf_release(&b);
-    } else if (verb && strchr("dboxX", verb) && is_integer(v))
-        format_integer(sp, v, out);
-    else if ((verb == 'c' || verb == 'U') && is_integer(v))
-        format_rune(sp, v->u, out);
-    else if (verb && strchr("eEfFgG", verb) && v->kind == TV_FLOAT)
-        format_double(sp, v->f, out);
-    else
-        bad_verb(sp, v, out);
+    for (size_t i = 0; i < COUNT(verbs); i++) {
+        if (!(verbs[i].kinds & KIND(v->kind)) || !strchr(verbs[i].verbs, sp->verb)) continue;
+        verbs[i].format(sp, v, out);
+        return;
+    }
+    bad_verb(sp, v, out);
 }
 
 /* A number of the format, or '*' for the next argument. */
@@ -253,24 +285,37 @@ static int read_size(struct str fmt, size_t *i, const struct tval *args, size_t 
     return v;
 }
 
+/* The field of a flag character, or NULL. */
+static bool *flag_of(struct spec *sp, char c)
+{
+    switch (c) {
+    case '-':
+        return &sp->minus;
+    case '+':
+        return &sp->plus;
+    case '#':
+        return &sp->sharp;
+    case ' ':
+        return &sp->space;
+    case '0':
+        return &sp->zero;
+    default:
+        return NULL;
+    }
+}
+
 /* Flags, width, precision and verb; *i is behind the '%'. */
 static struct spec read_spec(struct str fmt, size_t *i, const struct tval *args, size_t count,
                              size_t *arg)
 {
     struct spec sp = {.width = -1, .precision = -1};
-    for (; *i < fmt.len; (*i)++) {
-        char c = fmt.p[*i];
-        bool *flag = c == '-'   ? &sp.minus
-                     : c == '+' ? &sp.plus
-                     : c == '#' ? &sp.sharp
-                     : c == ' ' ? &sp.space
-                     : c == '0' ? &sp.zero
-                                : NULL;
-        if (!flag) break;
+    for (bool *flag; *i < fmt.len && (flag = flag_of(&sp, fmt.p[*i])); (*i)++)
         *flag = true;
-    }
     sp.width = read_size(fmt, i, args, count, arg);
-    if (sp.width < -1) sp.width = -sp.width, sp.minus = true;
+    if (sp.width < -1) {
+        sp.width = -sp.width;
+        sp.minus = true;
+    }
     if (*i < fmt.len && fmt.p[*i] == '.') {
         (*i)++;
         int given = read_size(fmt, i, args, count, arg);

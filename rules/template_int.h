@@ -253,7 +253,7 @@ struct template_run {
     const struct template *t;
     const struct template_data *data;
     struct arena *arena;
-    struct buf *out;
+    struct buf out;
     struct errmsg *err;
     struct {
         struct str name;

@@ -161,6 +161,29 @@ static size_t put_utf8(uint32_t c, char out[4])
     return 4;
 }
 
+/* \x41, \101, \u00e9, \U0001f514: the bytes read after the backslash, 0 if it is none. */
+static size_t numeric_escape(struct str s, uint32_t *code)
+{
+    char c = s.p[0];
+    bool octal = c >= '0' && c <= '7';
+    size_t from = octal ? 0 : 1, digits = octal      ? 3
+                                          : c == 'x' ? 2
+                                          : c == 'u' ? 4
+                                          : c == 'U' ? 8
+                                                     : 0;
+    uint32_t v = 0, base = octal ? 8 : 16;
+    if (digits == 0 || s.len < from + digits) return 0;
+    for (size_t i = 0; i < digits; i++) {
+        int d = hex_digit(s.p[from + i]);
+        if (d < 0 || (uint32_t)d >= base) return 0;
+        v = v * base + (uint32_t)d;
+    }
+    bool byte = c == 'x' || octal;
+    if (byte ? v > 255 : v > 0x10ffff || (v >= 0xd800 && v <= 0xdfff)) return 0;
+    *code = v;
+    return from + digits;
+}
+
 /* One escape after the backslash at p[0]; its bytes to out. Returns the bytes read, 0 if bad. */
 static size_t unescape(struct str s, char quote, char out[4], size_t *out_len, uint32_t *code)
 {
@@ -174,25 +197,15 @@ static size_t unescape(struct str s, char quote, char out[4], size_t *out_len, u
         *out_len = 1;
         return 1;
     }
-    size_t digits = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : c >= '0' && c <= '7' ? 3 : 0;
-    size_t from = digits == 3 ? 0 : 1;
-    if (digits == 0 || s.len < from + digits) return 0;
-    uint32_t v = 0;
-    for (size_t i = 0; i < digits; i++) {
-        int d = hex_digit(s.p[from + i]);
-        if (d < 0 || (digits == 3 && d > 7)) return 0;
-        v = v * (digits == 3 ? 8 : 16) + (uint32_t)d;
-    }
-    *code = v;
-    if (digits <= 3) {
-        if (v > 255) return 0;
-        out[0] = (char)v;
-        *out_len = 1;
+    size_t used = numeric_escape(s, code);
+    if (used == 0) return 0;
+    if (c == 'u' || c == 'U') {
+        *out_len = put_utf8(*code, out);
     } else {
-        if (v > 0x10ffff || (v >= 0xd800 && v <= 0xdfff)) return 0;
-        *out_len = put_utf8(v, out);
+        out[0] = (char)*code;
+        *out_len = 1;
     }
-    return from + digits;
+    return used;
 }
 
 static int lex_string(struct tlexer *l, struct errmsg *err)

@@ -89,6 +89,24 @@ static int check_variable(struct parser *p, struct str name)
 
 /* --- operands --- */
 
+/* An integer of any base as Go writes it; false when it is none, or too large. */
+static bool read_integer(const char *text, int64_t *out)
+{
+    bool negative = text[0] == '-';
+    const char *body = text + (negative || text[0] == '+');
+    char letter = body[0] == '0' ? (char)(body[1] | 0x20) : '\0';
+    int base = letter == 'x' ? 16 : letter == 'b' ? 2 : 10;
+    if (letter == 'o' || (body[0] == '0' && body[1] >= '0' && body[1] <= '7')) base = 8;
+    if (letter == 'o' || letter == 'b') body += 2;
+    char *end = NULL;
+    errno = 0;
+    unsigned long long u = strtoull(body, &end, base);
+    if (errno != 0 || *end != '\0' || end == body || *body == '-' || *body == '+') return false;
+    if (u > (uint64_t)INT64_MAX + negative) return false;
+    *out = (int64_t)(negative ? 0 - (uint64_t)u : u);
+    return true;
+}
+
 static int number_value(struct parser *p, struct tval *out)
 {
     struct str s = p->lex.value;
@@ -97,23 +115,16 @@ static int number_value(struct parser *p, struct tval *out)
     for (size_t i = 0; i < s.len && n < sizeof digits - 1; i++)
         if (s.p[i] != '_') digits[n++] = s.p[i];
     digits[n] = '\0';
-    errno = 0;
-    char *end = NULL;
-    bool negative = digits[0] == '-';
-    const char *body = digits + (negative || digits[0] == '+');
-    bool based = body[0] == '0' && (body[1] | 0x20) == 'x';
-    bool octal = body[0] == '0' && (body[1] | 0x20) == 'o';
-    bool binary = body[0] == '0' && (body[1] | 0x20) == 'b';
-    int base = based ? 16 : octal || (body[0] == '0' && body[1]) ? 8 : binary ? 2 : 10;
-    unsigned long long u = strtoull(body + (octal || binary ? 2 : 0), &end, binary ? 2 : base);
-    if (errno == 0 && *end == '\0' && end != body) {
-        if (negative && u <= (uint64_t)INT64_MAX + 1)
-            return *out = tval_int((int64_t)(0 - (uint64_t)u)), 0;
-        if (!negative && u <= INT64_MAX) return *out = tval_int((int64_t)u), 0;
-    }
+    int64_t i;
     double d;
-    if (n == s.len && str_to_double((struct str){digits, n}, &d) == 0)
-        return *out = tval_float(d), 0;
+    if (read_integer(digits, &i)) {
+        *out = tval_int(i);
+        return 0;
+    }
+    if (n == s.len && str_to_double((struct str){digits, n}, &d) == 0) {
+        *out = tval_float(d);
+        return 0;
+    }
     return template_error_at(p->lex.text, p->lex.start, p->err, "bad number syntax: \"%.*s\"",
                              (int)MIN(s.len, (size_t)64), s.p);
 }
