@@ -101,6 +101,24 @@ class Runner:
             self.complain(f"promql {name}", bad[name])
             self.score(f"promql {name}", passed, failed)
 
+    # --- node_exporter's fixture tree, family by family
+
+    def node_exporter(self):
+        if not os.path.isdir(os.path.join(self.folder, "node_exporter")):
+            return self.skip("node_exporter", "no node_exporter/")
+        if not self.can("test", "collectors"):
+            return self.skip("node_exporter", "no tocsin test collectors")
+        script = os.path.join(os.path.dirname(os.path.abspath(__file__)), "compliance_node_exporter.py")
+        os.environ["BUILD"] = self.build
+        done = run(sys.executable, script, os.path.join(self.folder, "node_exporter"))
+        lines = (done.stdout + done.stderr).strip().splitlines()
+        m = SCORE_LINE.match(lines[-1]) if lines else None
+        if not m:
+            self.complain("node_exporter", lines)
+            return self.score("node_exporter", 0, 1)
+        self.complain("node_exporter", [line.partition(": ")[2] for line in lines[:-1]])
+        return self.score("node_exporter", int(m[2]), int(m[3]))
+
 
 def expected():
     """Corpus -> least percentage, from tests/compliance.expected."""
@@ -121,6 +139,7 @@ def main(build, folder):
     runner = Runner(build, folder)
     runner.cases()
     runner.scripts()
+    runner.node_exporter()
     claimed, passed, failed, low = expected(), 0, 0, 0
     for name, (good, bad) in runner.scores.items():
         if name not in claimed:
