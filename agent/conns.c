@@ -32,7 +32,7 @@ struct conn {
     uint32_t state_word; /* turn << STATE_BITS | state; atomic */
     int cancel;          /* atomic */
     bool watched;        /* by the lock */
-    bool reaped;
+    bool ending;         /* shut down; by the lock */
     struct in6_addr address;
     bool loopback;
     struct conn_record record;
@@ -44,6 +44,7 @@ struct conns {
     uint64_t next_id;
     struct conn_limits limits;
     struct conns_stats stats;
+    size_t ending; /* of stats.open */
     struct env *env;
     int epoll, stop;
     pthread_t thread;
@@ -110,16 +111,23 @@ static int sample(const struct conn *c, struct conn_sample *out)
     return 0;
 }
 
+/* Called with the lock held. */
+static void end_connection(struct conns *t, struct conn *c)
+{
+    c->ending = true;
+    t->ending++;
+    shutdown(c->fd, SHUT_RDWR);
+}
+
 static void reap(struct conns *t, int64_t now_ns)
 {
     pthread_mutex_lock(&t->lock);
     for (struct conn *c = t->first; c; c = c->next) {
         struct conn_sample s = {0};
-        if (c->reaped || sample(c, &s) < 0) continue;
+        if (c->ending || sample(c, &s) < 0) continue;
         if (!conn_too_slow(&c->record, &s, &t->limits, now_ns)) continue;
-        c->reaped = true;
         t->stats.reaped++;
-        shutdown(c->fd, SHUT_RDWR);
+        end_connection(t, c);
     }
     pthread_mutex_unlock(&t->lock);
 }
@@ -231,6 +239,41 @@ static size_t count_address(const struct conns *t, const struct in6_addr *a)
     return n;
 }
 
+/* Whether a connection waits for a request; *served: it has had one answered before. */
+static bool is_waiting(const struct conn *c, bool *served)
+{
+    uint32_t word = __atomic_load_n(&c->state_word, __ATOMIC_RELAXED);
+    enum conn_state state = (enum conn_state)(word & ((1u << STATE_BITS) - 1));
+    *served = word >> STATE_BITS > 1; /* past the head of the first request */
+    return !c->ending && (state == CONN_IDLE || state == CONN_HEAD);
+}
+
+/* Makes room by ending the oldest connection that waits, rather one that never brought a request.
+ * False: all are at work. The list has the newest first. */
+static bool evict(struct conns *t)
+{
+    struct conn *fresh = NULL, *idle = NULL;
+    for (struct conn *c = t->first; c; c = c->next) {
+        bool served;
+        if (!is_waiting(c, &served)) continue;
+        if (served)
+            idle = c;
+        else
+            fresh = c;
+    }
+    struct conn *victim = fresh ? fresh : idle;
+    if (!victim) return false;
+    t->stats.evicted++;
+    end_connection(t, victim);
+    return true;
+}
+
+static bool has_room(struct conns *t, const struct conn *c)
+{
+    if (!c->loopback && count_address(t, &c->address) >= t->limits.max_per_address) return false;
+    return t->stats.open - t->ending < t->limits.max_connections || evict(t);
+}
+
 struct conn *conns_open(struct conns *t, int fd, const struct sockaddr *peer)
 {
     struct conn *c = mem_zalloc(sizeof *c);
@@ -238,7 +281,7 @@ struct conn *conns_open(struct conns *t, int fd, const struct sockaddr *peer)
     c->fd = fd;
     peer_address(c, peer);
     pthread_mutex_lock(&t->lock);
-    if (!c->loopback && count_address(t, &c->address) >= t->limits.max_per_address) {
+    if (!has_room(t, c)) {
         t->stats.refused++;
         pthread_mutex_unlock(&t->lock);
         shutdown(fd, SHUT_RDWR);
@@ -265,6 +308,7 @@ void conns_close(struct conns *t, struct conn *c)
         t->first = c->next;
     if (c->next) c->next->prev = c->prev;
     t->stats.open--;
+    if (c->ending) t->ending--;
     pthread_mutex_unlock(&t->lock);
     mem_free(c);
 }

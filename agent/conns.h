@@ -6,6 +6,9 @@
  * the client hangs up, the request's cancel flag is set. Shutting down is all this does to a
  * socket; the server's loop sees the end and closes it.
  *
+ * When the table is full, a new connection takes the place of the one that has waited longest
+ * without a whole request, so that a crowd of idle or trickling clients cannot lock others out.
+ *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TOCSIN_AGENT_CONNS_H
 #define TOCSIN_AGENT_CONNS_H
@@ -26,6 +29,7 @@ enum conn_state {
 };
 
 struct conn_limits {
+    size_t max_connections;
     size_t max_per_address; /* addresses outside loopback */
     int64_t header_ns;      /* a request's headers must be complete within */
     int64_t window_ns;      /* rates are taken over this */
@@ -59,7 +63,7 @@ struct conn;
 int conns_new(struct conns **out, const struct conn_limits *l, struct env *env) MUST_CHECK;
 void conns_free(struct conns *t); /* every connection was closed before */
 
-/* NULL: too many from this address (fd is then shut down), or no memory. */
+/* NULL: too many from this address, all others at work (fd is then shut down), or no memory. */
 struct conn *conns_open(struct conns *t, int fd, const struct sockaddr *peer);
 void conns_close(struct conns *t, struct conn *c); /* before the descriptor is closed */
 void conn_enter(struct conn *c, enum conn_state state);
@@ -71,7 +75,7 @@ const int *conn_cancel_flag(const struct conn *c);
 void conns_cancel_all(struct conns *t);
 
 struct conns_stats {
-    uint64_t open, accepted, refused, reaped, hangups;
+    uint64_t open, accepted, refused, reaped, evicted, hangups;
 };
 void conns_stats(struct conns *t, struct conns_stats *out);
 

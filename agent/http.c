@@ -36,6 +36,7 @@ enum {
     DRAIN_MAX = 64 << 20,
     ADDRESS_MAX = 128,
     BACKLOG = 512,
+    HEADROOM = 128, /* connections that are ending while others take their place */
     POLL_NS = 5000000,
     FLUSH_NS = 200000000, /* for responses being written, at the end */
 };
@@ -460,7 +461,7 @@ static int start_daemon(struct http_server *s, int fd, struct errmsg *err)
     struct MHD_OptionItem items[] = {
         {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)log_library, NULL},
         {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
-        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)o->max_connections, NULL},
+        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)(o->max_connections + HEADROOM), NULL},
         {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL},
         {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)((o->idle_timeout_ms + 999) / 1000), NULL},
         {MHD_OPTION_THREAD_POOL_SIZE, o->loop_threads > 1 ? (intptr_t)o->loop_threads : 0, NULL},
@@ -501,6 +502,7 @@ int http_server_new(struct http_server **out, const struct http_options *o,
     s->handler = *handler;
     s->env = env;
     struct conn_limits limits = {
+        .max_connections = o->max_connections,
         .max_per_address = o->max_per_address,
         .header_ns = o->header_timeout_ms * 1000000,
         .window_ns = o->rate_window_ms * 1000000,

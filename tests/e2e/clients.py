@@ -25,7 +25,7 @@ def closed_after(s):
 def test_slow_clients_are_reaped_and_others_served():
     """Headers and bodies that trickle end in 15 s; all three kinds run at once."""
     with Daemon() as d:
-        heads = [dial(d) for _ in range(40)]
+        heads = [dial(d) for _ in range(700)]
         bodies = [dial(d) for _ in range(20)]
         deaf = [dial(d) for _ in range(3)]
         lines = "\n".join("m,s=%d v=1" % i for i in range(20000))

@@ -1,11 +1,13 @@
-/* test_conns.c -- when a connection is too slow to keep.
+/* test_conns.c -- when a connection is too slow to keep, and who gives way in a crowd.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/conns.h"
 
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -128,6 +130,104 @@ static void each_state_starts_its_own_window(void **state)
     }
 }
 
+/* --- the table --- */
+
+enum { ROOM = 3 };
+
+struct crowd {
+    struct conns *table;
+    int ours[ROOM + 1], theirs[ROOM + 1];
+    struct conn *conn[ROOM + 1];
+};
+
+static void arrive(struct crowd *c, int i)
+{
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    c->ours[i] = pair[0];
+    c->theirs[i] = pair[1];
+    c->conn[i] = conns_open(c->table, pair[0], NULL);
+}
+
+static void gather(struct crowd *c)
+{
+    struct conn_limits l = limits;
+    l.max_connections = ROOM;
+    assert_int_equal(conns_new(&c->table, &l, env_system()), 0);
+    for (int i = 0; i < ROOM; i++)
+        arrive(c, i);
+}
+
+static void disperse(struct crowd *c)
+{
+    for (int i = 0; i <= ROOM; i++) {
+        conns_close(c->table, c->conn[i]);
+        close(c->ours[i]);
+        close(c->theirs[i]);
+    }
+    conns_free(c->table);
+}
+
+static void serve_one(struct conn *c)
+{
+    static const enum conn_state states[] = {CONN_HEAD, CONN_BODY, CONN_WORK, CONN_SEND, CONN_IDLE};
+    for (size_t i = 0; i < COUNT(states); i++)
+        conn_enter(c, states[i]);
+}
+
+/* Whether the peer sees the end of the connection. */
+static bool ended(const struct crowd *c, int i)
+{
+    char byte;
+    return recv(c->theirs[i], &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+static void a_crowd_gives_way_to_the_new(void **state)
+{
+    struct crowd c = {0};
+    (void)state;
+    gather(&c);
+    serve_one(c.conn[0]); /* the oldest has proved itself; the next has not */
+    arrive(&c, ROOM);
+    assert_non_null(c.conn[ROOM]);
+    assert_true(!ended(&c, 0) && ended(&c, 1) && !ended(&c, 2) && !ended(&c, 3));
+    disperse(&c);
+}
+
+static void who_is_at_work_stays(void **state)
+{
+    struct crowd c = {0};
+    struct conns_stats s;
+    (void)state;
+    gather(&c);
+    for (int i = 0; i < ROOM; i++)
+        conn_enter(c.conn[i], CONN_WORK);
+    arrive(&c, ROOM);
+    assert_null(c.conn[ROOM]);
+    assert_true(!ended(&c, 0) && !ended(&c, 1) && !ended(&c, 2) && ended(&c, ROOM));
+    conns_stats(c.table, &s);
+    assert_int_equal(s.refused, 1);
+    assert_int_equal(s.open, ROOM);
+    disperse(&c);
+}
+
+static void an_address_has_its_share(void **state)
+{
+    struct crowd c = {0};
+    struct conn *conn[5];
+    struct conn_limits l = limits;
+    struct sockaddr_in peer = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0xc0000201)};
+    (void)state;
+    l.max_connections = 100;
+    assert_int_equal(conns_new(&c.table, &l, env_system()), 0);
+    for (int i = 0; i < 5; i++) /* limits.max_per_address is 4 */
+        conn[i] = conns_open(c.table, -1, (const struct sockaddr *)&peer);
+    assert_true(conn[0] && conn[1] && conn[2] && conn[3] && !conn[4]);
+    for (int i = 0; i < 4; i++)
+        conns_close(c.table, conn[i]);
+    conns_free(c.table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -138,6 +238,9 @@ int main(void)
         cmocka_unit_test(work_may_take_its_time),
         cmocka_unit_test(a_reader_must_read),
         cmocka_unit_test(each_state_starts_its_own_window),
+        cmocka_unit_test(a_crowd_gives_way_to_the_new),
+        cmocka_unit_test(who_is_at_work_stays),
+        cmocka_unit_test(an_address_has_its_share),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
