@@ -128,6 +128,9 @@ static const struct conf_option storage_options[] = {
     {.key = "durability", .type = CONF_ENUM, .offset = FIELD(durability), .dflt = "sync",
      .names = durability_names,
      .help = "Of pushed data. sync: 2xx after it is on disk; interval: synced each second."},
+    {.key = "flush_interval", .type = CONF_DURATION, .offset = FIELD(flush_ms), .dflt = "30m",
+     .min = 1000, .max = 4 * 3600000,
+     .help = "How long samples stay in memory before they are packed into day files."},
 };
 #undef FIELD
 static const struct conf_table storage_table = {
@@ -472,6 +475,7 @@ void config_tsdb_options(const struct config *c, struct tsdb_options *o)
     o->max_bytes = c->storage.max_bytes;
     o->min_free_permille = c->storage.min_free_permille;
     o->durability = (enum tsdb_durability)c->storage.durability;
+    o->flush_turn_ms = c->storage.flush_ms;
     o->max_series = c->limits.series;
     o->max_series_per_metric = c->limits.series_per_metric;
     o->max_labels = c->limits.labels;

@@ -25,7 +25,7 @@ struct config_node {
 };
 struct config_storage {
     const char *path;
-    int64_t retention_ms, max_bytes, min_free_permille;
+    int64_t retention_ms, max_bytes, min_free_permille, flush_ms;
     int durability; /* enum tsdb_durability */
 };
 struct config_query_limits {

@@ -165,7 +165,8 @@ static void warn_unchanged(const struct config *old, const struct config *new)
                         old->storage.retention_ms != new->storage.retention_ms ||
                         old->storage.max_bytes != new->storage.max_bytes ||
                         old->storage.min_free_permille != new->storage.min_free_permille ||
-                        old->storage.durability != new->storage.durability},
+                        old->storage.durability != new->storage.durability ||
+                        old->storage.flush_ms != new->storage.flush_ms},
         {"limits.series", old->limits.series != new->limits.series ||
                               old->limits.series_per_metric != new->limits.series_per_metric},
         {"limits.query", old->limits.query.concurrency != new->limits.query.concurrency ||
