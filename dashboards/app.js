@@ -42,7 +42,7 @@ function moveCursor(seconds) {
 }
 
 function zoomed(startMs, endMs, reset) {
-  if (reset) setRange(range.parse(before || "?range=15m"));
+  if (reset) setRange(range.parse(before || "?range=5m"));
   else setRange(range.between(startMs, endMs));
 }
 

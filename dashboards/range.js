@@ -14,7 +14,7 @@ export function parse(search) {
   const seconds = named ? named[1] : Number(p.get("range"));
   const end = Number(p.get("end"));
   return {
-    seconds: seconds >= SHORTEST_S && seconds <= LONGEST_S ? seconds : 900,
+    seconds: seconds >= SHORTEST_S && seconds <= LONGEST_S ? seconds : 300,
     endMs: p.get("end") && Number.isFinite(end) && end > 0 ? end : null,
   };
 }
