@@ -371,7 +371,7 @@ static bool address_is_loopback(const struct sockaddr *a)
 static int resolve(const char *listen, struct sockaddr_storage *out, socklen_t *len,
                    struct errmsg *err)
 {
-    char host[ADDRESS_MAX], port[16];
+    char host[ADDRESS_MAX] = "", port[16] = "";
     int rc = split_listen(listen, host, port, err);
     if (rc < 0) return rc;
     const char *name = strcmp(host, "localhost") == 0 ? "127.0.0.1" : host;
@@ -400,7 +400,7 @@ static int note_address(struct http_server *s, int fd)
 {
     struct sockaddr_storage a = {0};
     socklen_t len = sizeof a;
-    char host[64], port[16];
+    char host[64] = "", port[16] = "";
     if (getsockname(fd, (struct sockaddr *)&a, &len) < 0) return -errno;
     if (getnameinfo((const struct sockaddr *)&a, len, host, sizeof host, port, sizeof port,
                     NI_NUMERICHOST | NI_NUMERICSERV) != 0)

@@ -102,9 +102,8 @@ int pool_submit(struct pool *p, struct pool_job *job)
     bool crowded = p->queued >= p->idle;
     bool may_grow = p->threads < p->max_threads;
     bool full = crowded && !may_grow && p->queued >= p->max_queue + p->idle;
-    if (p->closed || full) {
-        rc = E_UNAVAILABLE;
-    } else if (crowded && may_grow) {
+    if (p->closed || full) rc = E_UNAVAILABLE;
+    if (rc == 0 && crowded && may_grow) {
         rc = add_thread(p);
         if (rc < 0 && p->threads > 0 && p->queued < p->max_queue) rc = 0;
     }

@@ -270,7 +270,7 @@ static int grow(struct arena *a, void **array, size_t count, size_t *cap, size_t
     size_t cap_new = *cap ? *cap * 2 : 8;
     void *p = arena_array(a, cap_new, size);
     if (!p) return a->err;
-    if (*array) memcpy(p, *array, count * size);
+    if (count && *array) memcpy(p, *array, count * size);
     *array = p;
     *cap = cap_new;
     return 0;

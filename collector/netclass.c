@@ -146,7 +146,7 @@ static void emit_speed(struct collect *c, const char *device)
     int64_t speed;
     if (!read_number(c, device, "speed", &speed) || speed > INT32_MAX) return;
     if (speed < 0 && s->ignore_invalid_speed) return;
-    EMIT(c, &metrics[SPEED], (double)speed * (1000 * 1000 / 8), "device", device);
+    EMIT(c, &metrics[SPEED], (double)speed * 125000.0, "device", device);
 }
 
 static void emit_device(struct collect *c, const char *device)

@@ -185,7 +185,7 @@ static int make_base(struct push *s, const struct influx_point *pt)
 /* Gives the base the metric name of one field. */
 static int set_metric(struct push *s, const struct influx_point *pt, struct str field)
 {
-    struct str metric = {NULL, 0}, key = {NULL, 0};
+    struct str metric = STR(""), key = STR("");
     int rc = influx_unescape_key(&s->arena, field, &key);
     if (rc < 0) return rc;
     if (str_eq(key, STR("value"))) key = (struct str){NULL, 0};

@@ -164,8 +164,7 @@ int push_cache_lock(struct push_cache *c, struct str head, uint64_t hash, struct
     struct stripe *s = stripe_of(c, hash);
     pthread_mutex_lock(&s->lock);
     struct push_entry *e = *bucket_of(s, hash);
-    while (e &&
-           (e->hash != hash || e->head_len != head.len || memcmp(e->head, head.p, head.len) != 0))
+    while (e && (e->hash != hash || !str_eq((struct str){e->head, e->head_len}, head)))
         e = e->next;
     *is_new = !e;
     if (!e) e = insert(s, head, hash);

@@ -296,7 +296,7 @@ static int read_secret(struct env *env, const char *given, const char *path, str
     struct str s = str_trim((struct str){text, len});
     *out = arena_strndup(a, s.p, s.len);
     mem_free(text);
-    return *out ? 0 : a->err;
+    return *out ? 0 : -ENOMEM;
 }
 
 int scrape_target_request(const struct scrape_target *t, struct env *env, const char *user_agent,
@@ -304,7 +304,7 @@ int scrape_target_request(const struct scrape_target *t, struct env *env, const 
 {
     const char *password = "", *token = "";
     const char **headers = arena_array(a, HEADERS_MAX, sizeof *headers);
-    if (!headers) return a->err;
+    if (!headers) return -ENOMEM;
     int rc = read_secret(env, t->c.basic_password, t->c.basic_password_file, a, &password, err);
     if (rc == 0) rc = read_secret(env, t->c.bearer_token, t->c.bearer_token_file, a, &token, err);
     if (rc < 0) return rc;

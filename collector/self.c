@@ -214,7 +214,7 @@ static int self_collect(struct collect *c)
 {
     const struct self_state *s = collect_state(c);
     uint64_t field[FIELD_COUNT] = {0};
-    struct str text;
+    struct str text = {NULL, 0};
     double fds = 0;
     EMIT(c, &process_metrics[BUILD_INFO], 1, "version", TOCSIN_VERSION);
     int rc = procfs_read(c, "self/stat", &text);

@@ -277,13 +277,6 @@ struct ynode *ynode_get(const struct ynode *map, const char *key)
     return NULL;
 }
 
-bool ynode_is_null(const struct ynode *n)
-{
-    if (!n) return true;
-    if (n->kind != YNODE_SCALAR || !n->plain) return false;
-    return !n->value.len || str_eq(n->value, STR("~")) || str_eq_nocase(n->value, STR("null"));
-}
-
 int ynode_error(const struct ydoc *doc, const struct ynode *n, struct diags *d, const char *hint,
                 const char *fmt, ...)
 {

@@ -43,7 +43,12 @@ int ydoc_parse(struct ydoc *doc, const char *file, struct str text, size_t max_b
 /* The value of a key of a mapping, or NULL. */
 struct ynode *ynode_get(const struct ynode *map, const char *key);
 /* True for a missing node, and for a plain scalar that is empty, ~ or null. */
-bool ynode_is_null(const struct ynode *n);
+static inline bool ynode_is_null(const struct ynode *n)
+{
+    if (!n) return true;
+    if (n->kind != YNODE_SCALAR || !n->plain) return false;
+    return !n->value.len || str_eq(n->value, STR("~")) || str_eq_nocase(n->value, STR("null"));
+}
 /* Adds an error at a node of the document; hint may be NULL. Always returns E_INVALID. */
 int ynode_error(const struct ydoc *doc, const struct ynode *n, struct diags *d, const char *hint,
                 const char *fmt, ...) PRINTF_LIKE(5, 6);

@@ -504,7 +504,7 @@ static int link_route(struct linker *l, const struct route_conf *c, const struct
     if (!r->children) return no_memory(l, c->node);
     for (size_t i = 0; i < c->routes.count; i++)
         if (link_route(l, &children[i], r, &r->children[r->child_count++])) rc = E_INVALID;
-    default_times(r);
+    if (r->receiver) default_times(r);
     return rc;
 }
 

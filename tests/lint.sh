@@ -87,10 +87,11 @@ shell_syntax() {
 checks='-*,clang-analyzer-*,portability-*,bugprone-*,readability-function-cognitive-complexity'
 # swappable parameters: pointer, then length is our calling style; narrowing and widening: the
 # compilers' -Wconversion says it better; buffer handling: it dislikes memcpy and snprintf.
-# macro parentheses: rows of tables are no expressions; padding: rows are few.
+# macro parentheses: rows of tables are no expressions; padding: rows are few; not-null-terminated:
+# our slices are not meant to be.
 # valist: clang-tidy 14 reports every va_start in a second file of one run; sizeof: it takes
 # sizeof(struct x *) of arrays of pointers for a slip.
-for off in clang-analyzer-valist.Uninitialized bugprone-sizeof-expression bugprone-macro-parentheses clang-analyzer-optin.performance.Padding bugprone-easily-swappable-parameters bugprone-narrowing-conversions \
+for off in clang-analyzer-valist.Uninitialized bugprone-sizeof-expression bugprone-macro-parentheses bugprone-not-null-terminated-result clang-analyzer-optin.performance.Padding bugprone-easily-swappable-parameters bugprone-narrowing-conversions \
     bugprone-implicit-widening-of-multiplication-result bugprone-reserved-identifier \
     clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling; do
     checks="$checks,-$off"

@@ -3,6 +3,7 @@
  * A day in use by a reader stays open after it was dropped or replaced; the last user closes it.
  *
  * SPDX-License-Identifier: Apache-2.0 */
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -58,6 +59,7 @@ static bool parse_name(const struct tsdb *db, const char *name, int64_t *day_ms)
     char path[TSDB_PATH_MAX];
     struct tm tm = {0};
     int used = 0;
+    assert(name);
     if (sscanf(name, "%4d%2d%2d.0.mdb%n", &tm.tm_year, &tm.tm_mon, &tm.tm_mday, &used) != 3 ||
         !used || name[used])
         return false;

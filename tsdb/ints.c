@@ -53,7 +53,7 @@ static void pack(uint8_t *dst, const uint64_t *v, size_t count, unsigned width)
         uint8_t *p = dst + bit / 8;
         unsigned shift = bit % 8;
         put_le64(p, get_le64(p) | v[i] << shift);
-        if (shift + width > 64) p[8] = (uint8_t)(v[i] >> 1 >> (63 - shift));
+        if (shift && shift + width > 64) p[8] = (uint8_t)(v[i] >> (64 - shift));
     }
 }
 

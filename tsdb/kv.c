@@ -131,12 +131,13 @@ int kv_open(struct kv **out, const struct kv_options *o, struct errmsg *err)
     rc = mdb_env_get_fd(kv->env, &fd);
     if (rc) goto out;
     off_t size = lseek(fd, 0, SEEK_END);
+    uint64_t page_bytes = info.page_bytes, need = info.pages * page_bytes;
     if (size < 0)
         rc = errno;
-    else if ((uint64_t)size < info.pages * info.page_bytes) {
+    else if ((uint64_t)size < need) {
         kv_close(kv);
         return errmsg_set(err, E_CORRUPT, "%s: %lld bytes long, but its pages need %llu", o->path,
-                          (long long)size, (unsigned long long)(info.pages * info.page_bytes));
+                          (long long)size, (unsigned long long)need);
     }
     if (rc == 0) rc = open_dbs(kv, o);
 out:

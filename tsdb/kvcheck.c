@@ -257,7 +257,8 @@ static int read_meta(struct check *c, uint64_t page, struct meta *out)
 
 static int check_meta(struct check *c, const struct meta *m)
 {
-    uint64_t need = (m->last_page + 1) * c->page_bytes;
+    uint64_t page_bytes = c->page_bytes;
+    uint64_t need = (m->last_page + 1) * page_bytes;
     if (m->last_page < 1 || m->last_page > PAGES_MAX || need > c->size)
         return errmsg_set(c->err, E_CORRUPT, "%llu bytes long, but its pages need %llu",
                           (unsigned long long)c->size, (unsigned long long)need);

@@ -202,6 +202,7 @@ static int read_item(struct tsdb_set *set, struct item *item)
 static int set_next(struct series_set *ss, struct series_view *out, struct errmsg *err)
 {
     struct tsdb_set *set = (struct tsdb_set *)ss;
+    assert(set);
     while (set->at < set->count) {
         struct item *item = &set->items[set->at++];
         int rc = budget_check(set->budget, set->db->env, err);
@@ -222,6 +223,7 @@ static int set_next(struct series_set *ss, struct series_view *out, struct errms
 static void set_free(struct series_set *ss)
 {
     struct tsdb_set *set = (struct tsdb_set *)ss;
+    assert(set);
     close_readers(set);
     sample_vec_release(&set->samples);
     sample_vec_release(&set->from_head);
@@ -410,7 +412,7 @@ static int tsdb_series_visit(struct querier *q, const struct select_request *r,
 {
     struct select_request latest = *r;
     struct series_set *set = NULL;
-    struct series_view v;
+    struct series_view v = {0};
     latest.latest_only = true;
     int rc = tsdb_select(q, &latest, &set, err);
     if (rc < 0) return rc;
