@@ -32,7 +32,7 @@ static void note(struct tally *t, bool ok, const char *what, const char *why)
         return;
     }
     t->failed++;
-    printf("    failed %s: %s\n", what, why);
+    fprintf(stderr, "    failed %s: %s\n", what, why);
 }
 
 static void print_tally(const char *corpus, const struct tally *t)
