@@ -102,7 +102,7 @@ int main(int argc, char **argv)
     collector_engine_tick(e, t, 0); /* opens files and makes names */
     uint64_t samples = counter.samples;
     for (size_t i = 0; i < e->count; i++)
-        e->v[i]->run.cpu_ns = 0;
+        e->v[i]->run.cpu_ns = e->v[i]->last.cpu_ns = 0;
     double before = cpu_us();
     for (int i = 1; i <= cycles; i++) {
         struct timespec pause = {interval_ms / 1000, interval_ms % 1000 * 1000000L};
