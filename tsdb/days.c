@@ -211,7 +211,7 @@ int days_open(struct tsdb *db)
 {
     struct name_list names = {0};
     int rc = db->env->io->list(db->env, db->raw, add_name, &names);
-    for (size_t i = 0; rc == 0 && i < names.count; i++) {
+    for (size_t i = 0; rc == 0 && names.v && i < names.count; i++) {
         const char *name = names.v[i];
         struct errmsg err = {0};
         int64_t day_ms = 0;

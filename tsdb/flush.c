@@ -18,7 +18,7 @@
 enum {
     BATCH_SAMPLES = 1 << 18, /* samples of one transaction, about */
     IDS_AHEAD = 4096,        /* see docs/WAL.md */
-    WAL_HURRY = 256 << 20,   /* and of log */
+    WAL_HURRY = 512 << 20,   /* and of log */
     ARENA_MAX = 256 << 20,
 };
 

@@ -68,7 +68,7 @@ static int grow_blocks(struct head *h, uint32_t slot)
 {
     if (slot / SERIES_BLOCK < h->block_count) return 0;
     void *v = h->blocks;
-    int rc = mem_grow(&v, &h->block_cap, h->block_count + 1, BLOCKS_MAX, sizeof *h->blocks);
+    int rc = mem_grow(&v, &h->block_cap, h->block_count + 1, BLOCKS_MAX, sizeof(struct series *));
     h->blocks = v;
     if (rc < 0) return rc;
     h->blocks[h->block_count] = mem_array(SERIES_BLOCK, sizeof(struct series));

@@ -415,7 +415,7 @@ static int tsdb_series_visit(struct querier *q, const struct select_request *r,
     struct series_view v = {0};
     latest.latest_only = true;
     int rc = tsdb_select(q, &latest, &set, err);
-    if (rc < 0) return rc;
+    if (rc < 0 || !set) return rc;
     while ((rc = set_next(set, &v, err)) > 0) {
         rc = each(arg, v.labels);
         if (rc) break;

@@ -39,7 +39,7 @@ int wal_open(struct wal **out, const struct wal_options *o, struct env *env)
     snprintf(w->quarantine, sizeof w->quarantine, "%s", o->quarantine);
     w->o.dir = w->dir;
     w->o.quarantine = w->quarantine;
-    buf_init(&w->pending, 2 * o->backlog_bytes + 2 * (WAL_PAYLOAD_MAX + WAL_RECORD_HEADER));
+    buf_init(&w->pending, 2 * o->backlog_bytes + 2 * ((size_t)WAL_PAYLOAD_MAX + WAL_RECORD_HEADER));
     buf_init(&w->out, 2 * w->pending.max);
     pthread_mutex_init(&w->lock, NULL);
     pthread_condattr_init(&attr);
