@@ -100,6 +100,7 @@ int head_add(struct head *h, struct labels ls, uint64_t hash, uint32_t id, int64
     if (rc == 0)
         *head_series(h, *slot) =
             (struct series){.id = id, .last_ms = INT64_MIN, .flushed_ms = flushed_ms};
+    h->count = (uint32_t)index_count(h->index);
     pthread_mutex_unlock(&h->lock);
     return rc;
 }

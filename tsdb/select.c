@@ -137,19 +137,30 @@ static int read_days(struct tsdb_set *set, const struct item *item)
 /* --- one series --------------------------------------------------------------------------------
  */
 
+/* Looks for a series that has moved; false when the head has forgotten it. */
+static bool find_again(struct head *h, struct item *item)
+{
+    uint32_t slot = 0;
+    pthread_rwlock_rdlock(&h->index_lock);
+    bool found = index_find(h->index, item->labels, item->hash, &slot) == 0 &&
+                 index_id(h->index, slot) == item->id; /* else it came back under another id */
+    pthread_rwlock_unlock(&h->index_lock);
+    item->slot = slot;
+    return found;
+}
+
 /* The record of a selected series, wherever it is now; NULL when the head has forgotten it. Leaves
- * both locks held. */
+ * head.lock held. */
 static const struct series *lock_series(struct head *h, struct item *item)
 {
-    uint32_t slot = item->slot;
-    pthread_rwlock_rdlock(&h->index_lock);
     pthread_mutex_lock(&h->lock);
-    if (slot < index_count(h->index) && head_series(h, slot)->id == item->id)
-        return head_series(h, slot);
-    if (index_find(h->index, item->labels, item->hash, &slot) < 0) return NULL;
-    if (head_series(h, slot)->id != item->id) return NULL; /* it came back under another id */
-    item->slot = slot;
-    return head_series(h, slot);
+    while (item->slot >= h->count || head_series(h, item->slot)->id != item->id) {
+        pthread_mutex_unlock(&h->lock);
+        bool found = find_again(h, item);
+        pthread_mutex_lock(&h->lock);
+        if (!found) return NULL;
+    }
+    return head_series(h, item->slot);
 }
 
 /* What the head has; *need_files tells whether older samples of the range may be in files. */
@@ -168,7 +179,6 @@ static int read_head(struct tsdb_set *set, struct item *item, uint64_t *flush_se
         rc = head_read(s, set->start_ms, set->end_ms, &set->from_head);
     }
     pthread_mutex_unlock(&h->lock);
-    pthread_rwlock_unlock(&h->index_lock);
     return rc;
 }
 

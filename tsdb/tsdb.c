@@ -16,6 +16,7 @@
 enum {
     SEGMENT_BYTES = 16 << 20,
     BACKLOG_BYTES = 16 << 20,
+    NEED_INDEX = 1,              /* see define() */
     LABEL_BYTES_MAX = 512 << 10, /* of one series: a definition must fit a log record */
 };
 #define CLOSE_NS    INT64_C(2500000000) /* flushing may take so long; the log has it all anyway */
@@ -367,6 +368,7 @@ struct batch {
     struct tsdb *db;
     const struct tsdb_point *p;
     size_t count, first; /* first: index of p[0] in the caller's array */
+    bool with_index;     /* index_lock is held, so that definitions can be written */
     int64_t oldest_ms, newest_ms;
     struct tsdb_append_result *r;
 };
@@ -374,12 +376,13 @@ struct batch {
 static struct series *series_of_ref(const struct head *h, tsdb_ref ref)
 {
     uint32_t slot = (uint32_t)ref, id = (uint32_t)(ref >> 32);
-    if (slot >= index_count(h->index)) return NULL;
+    if (slot >= h->count) return NULL;
     struct series *s = head_series(h, slot);
     return s->id == id ? s : NULL;
 }
 
-/* Writes the definitions that this epoch of the log still lacks. */
+/* Writes the definitions that this epoch of the log still lacks; NEED_INDEX when that takes the
+ * index, which is seldom. */
 static int define(struct batch *b)
 {
     struct head *h = &b->db->head;
@@ -388,6 +391,7 @@ static int define(struct batch *b)
         struct series *s = series_of_ref(h, b->p[i].ref);
         struct label v[LABELS_MAX];
         if (!s || s->wal_epoch == epoch) continue;
+        if (!b->with_index) return NEED_INDEX;
         struct labels ls = index_labels(h->index, (uint32_t)b->p[i].ref, v);
         int rc = wal_add_series(b->db->wal, s->id, ls);
         if (rc < 0) return rc;
@@ -434,14 +438,14 @@ static int append_point(struct batch *b, const struct tsdb_point *p, struct wal_
     return 0;
 }
 
-/* Head, index and log locked. */
+/* Head and log locked. */
 static int append_points(struct batch *b)
 {
     struct wal *wal = b->db->wal;
     struct wal_samples w;
     int rc = define(b);
     if (rc == 0) rc = wal_begin_samples(wal, &w, b->p[0].t_ms, b->count);
-    if (rc < 0) return rc;
+    if (rc) return rc;
     b->r->lsn = wal_next_lsn(wal);
     for (size_t i = 0; rc == 0 && i < b->count; i++)
         rc = append_point(b, &b->p[i], &w);
@@ -449,20 +453,31 @@ static int append_points(struct batch *b)
     return rc;
 }
 
-static int append_batch(struct batch *b)
+static int append_locked(struct batch *b)
 {
     struct head *h = &b->db->head;
-    pthread_rwlock_rdlock(&h->index_lock);
     pthread_mutex_lock(&h->lock);
-    int rc = h->bytes > HEAD_FULL ? E_UNAVAILABLE : wal_lock(b->db->wal);
     bool large = h->bytes > HEAD_HURRY;
+    int rc = h->bytes > HEAD_FULL ? E_UNAVAILABLE : wal_lock(b->db->wal);
     if (rc == 0) {
         rc = append_points(b);
         wal_unlock(b->db->wal);
     }
     pthread_mutex_unlock(&h->lock);
-    pthread_rwlock_unlock(&h->index_lock);
     if (large) flusher_hurry(b->db);
+    return rc;
+}
+
+static int append_batch(struct batch *b)
+{
+    struct head *h = &b->db->head;
+    b->with_index = false;
+    int rc = append_locked(b);
+    if (rc != NEED_INDEX) return rc;
+    pthread_rwlock_rdlock(&h->index_lock);
+    b->with_index = true;
+    rc = append_locked(b);
+    pthread_rwlock_unlock(&h->index_lock);
     return rc;
 }
 

@@ -66,11 +66,12 @@ struct slice {
 
 struct head {
     pthread_mutex_t lock;        /* guards series, slices, numbers */
-    pthread_rwlock_t index_lock; /* guards index, series count and blocks growing */
+    pthread_rwlock_t index_lock; /* guards index; both are held to add or move series */
     struct index *index;         /* ordinals are slots */
     struct series **blocks;
     size_t block_count, block_cap;
-    uint32_t next_id;
+    uint32_t count;   /* of series; as the index says */
+    uint32_t next_id; /* index_lock */
     struct slice slices[SLICE_COUNT];
     uint64_t bytes;
     uint64_t flush_seq; /* counts releases of flushed samples */
