@@ -166,6 +166,7 @@ static void expand(const struct regex *r, struct str text, const PCRE2_SIZE *ove
 
 int regex_expand(const struct regex *r, struct str text, struct str template, struct buf *out)
 {
+    if (!text.p) text = STR("");
     pcre2_match_data *data = pcre2_match_data_create_from_pattern(r->code, NULL);
     if (!data) return -ENOMEM;
     int rc = match_at(r, text, 0, data);
@@ -211,6 +212,7 @@ static int replace_all(const struct regex *r, struct str text, struct str templa
 
 int regex_replace_all(const struct regex *r, struct str text, struct str template, struct buf *out)
 {
+    if (!text.p) text = STR("");
     pcre2_match_data *data = pcre2_match_data_create_from_pattern(r->code, NULL);
     if (!data) return -ENOMEM;
     int rc = replace_all(r, text, template, out, data);
