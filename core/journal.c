@@ -48,6 +48,7 @@ struct journal {
     struct buf *rewrite;  /* journal_rewrite collects here; NULL otherwise */
     struct journal_stats stats;
     uint64_t rewrite_records;
+    struct complaint complaint; /* of the writer at work */
 };
 
 /* --- bytes --- */
@@ -283,9 +284,13 @@ static int write_batch(struct journal *j, struct str batch)
 {
     int rc = env_pwrite_all(j->env, j->fd, batch.p, batch.len, j->end);
     if (!rc) rc = j->env->io->fdatasync(j->env, j->fd);
-    if (!rc) return 0;
-    log_error("journal write failed", "path=%s err=\"%s\" action=\"rewriting into a new file\"",
-              j->path, err_text(rc));
+    int64_t now_ns = env_mono_ns(j->env);
+    if (!rc) {
+        complain_over(&j->complaint, now_ns, "journal is written again");
+        return 0;
+    }
+    complain(&j->complaint, now_ns, "journal write failed",
+             "path=%s err=\"%s\" action=\"rewriting into a new file\"", j->path, err_text(rc));
     return move_to_new_file(j, batch);
 }
 

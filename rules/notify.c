@@ -32,6 +32,7 @@ enum {
     IN_FLIGHT_MAX = 64,
     ANSWER_MAX = 64 << 10,
     TICK_MS = 1000,
+    RETRY_MS = 1000, /* after trouble with the journal */
 };
 
 struct notifier {
@@ -42,6 +43,7 @@ struct notifier {
     pthread_t thread;
     bool running;
     int stop;
+    struct complaint journal_complaint, queue_complaint; /* of the thread */
 
     pthread_mutex_t lock; /* everything below */
     const struct alerting_config *config;
@@ -181,7 +183,7 @@ static int save_group(void *arg, struct alert_group *g)
 }
 
 /* Decides what is due and puts it into the journal's buffer. */
-static void decide(struct notifier *n)
+static int decide(struct notifier *n)
 {
     int rc = 0;
     pthread_mutex_lock(&n->lock);
@@ -190,9 +192,14 @@ static void decide(struct notifier *n)
     forget_flushing(n);
     int saved = dispatch_groups(&n->dispatch, save_group, n);
     pthread_mutex_unlock(&n->lock);
-    if (rc || saved)
-        log_error("notifications cannot be queued", "err=\"%s\" action=\"trying again\"",
-                  err_text(rc ? rc : saved));
+    if (!rc) rc = saved;
+    int64_t now_ns = env_mono_ns(n->env);
+    if (rc)
+        complain(&n->queue_complaint, now_ns, "notifications cannot be queued",
+                 "err=\"%s\" action=\"trying again\"", err_text(rc));
+    else
+        complain_over(&n->queue_complaint, now_ns, "notifications are queued again");
+    return rc;
 }
 
 /* --- the journal --- */
@@ -245,7 +252,9 @@ static void compact(struct notifier *n)
     n->compacted_bytes = s.bytes;
 }
 
-static void make_durable(struct notifier *n)
+/* On disk before the first attempt. A disk that takes nothing must not keep people from hearing of
+ * it, so then messages go out unsaved; after a crash the rules tell their alerts again. */
+static int make_durable(struct notifier *n)
 {
     pthread_mutex_lock(&n->lock);
     uint64_t wanted = 0;
@@ -254,9 +263,15 @@ static void make_durable(struct notifier *n)
     pthread_mutex_unlock(&n->lock);
     int rc = journal_sync(n->journal, UINT64_MAX);
     pthread_mutex_lock(&n->lock);
-    if (!rc) n->durable_lsn = MAX(n->durable_lsn, wanted);
+    n->durable_lsn = MAX(n->durable_lsn, wanted);
     pthread_mutex_unlock(&n->lock);
-    if (rc) log_error("notification journal not synced", "err=\"%s\"", err_text(rc));
+    int64_t now_ns = env_mono_ns(n->env);
+    if (rc)
+        complain(&n->journal_complaint, now_ns,
+                 "notifications cannot be saved; they are still sent", "err=\"%s\"", err_text(rc));
+    else
+        complain_over(&n->journal_complaint, now_ns, "notifications are saved again");
+    return rc;
 }
 
 /* --- delivery --- */
@@ -424,11 +439,14 @@ static void *notifier_main(void *arg)
 {
     struct notifier *n = arg;
     while (!__atomic_load_n(&n->stop, __ATOMIC_ACQUIRE)) {
-        decide(n);
-        make_durable(n);
+        int decided = decide(n);
+        int saved = make_durable(n);
         send_due(n);
         compact(n);
-        if (httpc_run(n->http, next_deadline_ns(n)) < 0)
+        int64_t until_ns = next_deadline_ns(n);
+        if (decided || saved) /* what is due stays due: not at once again */
+            until_ns = MAX(until_ns, env_mono_ns(n->env) + RETRY_MS * INT64_C(1000000));
+        if (httpc_run(n->http, until_ns) < 0)
             env_sleep_until(n->env, env_mono_ns(n->env) + INT64_C(100000000), &n->stop);
     }
     return NULL;
@@ -510,7 +528,8 @@ void notifier_close(struct notifier *n)
         env_wake(n->env);
         httpc_wake(n->http);
         pthread_join(n->thread, NULL);
-        decide(n); /* what became due meanwhile is written down and goes out at the next start */
+        (void)decide(
+            n); /* what became due meanwhile is written down and goes out at the next start */
     }
     free_notifier(n);
 }
