@@ -143,7 +143,7 @@ class Daemon:
         return float(result[0]["value"][1]) if result else None
 
     def own(self, name):
-        """A metric of the daemon itself as it is now: the sum over its labels, or None."""
+        """A metric of the daemon itself, as of the last second: the sum over its labels, or None."""
         text = self.get("/metrics").body.decode()
         values = re.findall(r"^%s(?:\{.*\})? (\S+)$" % name, text, re.M)
         return sum(map(float, values)) if values else None
