@@ -431,18 +431,32 @@ struct worker {
     pthread_t thread;
 };
 
-/* Appends its own series, a fresh one now and then, and waits for the disk after each. */
+/* Appends one sample, however often its series is refused or forgotten meanwhile. */
+static bool append_surely(struct worker *w, int i, int64_t t, double v, uint64_t *lsn)
+{
+    for (int tries = 0; tries < 5000; tries++) {
+        struct set s;
+        struct tsdb_append_result r = {0};
+        struct tsdb_point p = {0, t, v};
+        int rc = tsdb_series(w->f->db, labels_of(&s, i), &p.ref, NULL);
+        if (rc == 0) rc = tsdb_append(w->f->db, &p, 1, &r);
+        *lsn = r.lsn;
+        if (rc == 0 && r.stored == 1) return true;
+        if (rc != E_LIMIT && r.stale_refs != 1) return false;
+        struct timespec pause = {0, 1000000}; /* the flusher has to forget some */
+        nanosleep(&pause, NULL);
+    }
+    return false;
+}
+
+/* Appends its own series, a fresh one now and then, and waits for the disk now and then. */
 static void *write_samples(void *arg)
 {
     struct worker *w = arg;
     for (int k = 0; k < PER_WRITER; k++) {
-        struct set s;
-        struct tsdb_append_result r;
-        struct tsdb_point p = {0, w->f->sim.now_ms + k, k};
-        int i = w->number * 1000 + k / 20;
-        if (tsdb_series(w->f->db, labels_of(&s, i), &p.ref, NULL) < 0) return arg;
-        if (tsdb_append(w->f->db, &p, 1, &r) < 0 || r.stored != 1) return arg;
-        if (k % 8 == 0 && tsdb_wait(w->f->db, r.lsn) < 0) return arg;
+        uint64_t lsn = 0;
+        if (!append_surely(w, w->number * 1000 + k / 20, w->f->sim.now_ms + k, k, &lsn)) return arg;
+        if (k % 8 == 0 && tsdb_wait(w->f->db, lsn) < 0) return arg;
     }
     return NULL;
 }
@@ -507,6 +521,16 @@ static void threads_do_not_disturb_each_other(void **state)
     assert_same_everything(f);
 }
 
+/* Twice as many series as may be in memory at a time. */
+static void churn_beyond_the_limit_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    f->o.max_series = 30;
+    f->o.flush_turn_ms = 0;
+    restart(f, false);
+    threads_do_not_disturb_each_other(state);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -524,6 +548,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(quiet_series_leave_the_head_but_not_the_store, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(threads_do_not_disturb_each_other, setup_threads, teardown),
+        cmocka_unit_test_setup_teardown(churn_beyond_the_limit_goes_on, setup_threads, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
