@@ -13,13 +13,4 @@ int budget_check(const struct query_budget *b, struct env *env, struct errmsg *e
 int budget_series(struct query_budget *b, uint64_t n, struct errmsg *err) MUST_CHECK;
 int budget_samples(struct query_budget *b, uint64_t n, struct errmsg *err) MUST_CHECK;
 
-/* Texts collected from many series, told once each in byte order. Texts are borrowed. */
-struct strset {
-    struct str *v;
-    size_t count, cap;
-};
-int strset_add(struct strset *s, struct str text) MUST_CHECK;
-int strset_visit(struct strset *s, str_visit_fn *each, void *arg) MUST_CHECK; /* sorts */
-void strset_release(struct strset *s);
-
 #endif

@@ -11,6 +11,7 @@
 
 #include "core/mem.h"
 #include "tsdb/budget.h"
+#include "tsdb/label_query.h"
 
 enum { SERIES_MAX = 1 << 26 };
 
@@ -271,50 +272,9 @@ static int memstore_series(struct querier *q, const struct select_request *r, la
     return 0;
 }
 
-struct collect_args {
-    struct strset set;
-    struct str name; /* empty: the names themselves */
-};
-
-static int collect_names(void *arg, struct labels ls)
-{
-    struct collect_args *c = arg;
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < ls.count; i++)
-        rc = strset_add(&c->set, ls.v[i].name);
-    return rc;
-}
-
-static int collect_values(void *arg, struct labels ls)
-{
-    struct collect_args *c = arg;
-    struct str value = labels_get(ls, c->name);
-    return value.len ? strset_add(&c->set, value) : 0;
-}
-
-static int memstore_label_names(struct querier *q, const struct select_request *r,
-                                str_visit_fn *each, void *arg, struct errmsg *err)
-{
-    struct collect_args c = {0};
-    int rc = memstore_series(q, r, collect_names, &c, err);
-    if (rc == 0) rc = strset_visit(&c.set, each, arg);
-    strset_release(&c.set);
-    return rc;
-}
-
-static int memstore_label_values(struct querier *q, struct str name, const struct select_request *r,
-                                 str_visit_fn *each, void *arg, struct errmsg *err)
-{
-    struct collect_args c = {.name = name};
-    int rc = memstore_series(q, r, collect_values, &c, err);
-    if (rc == 0) rc = strset_visit(&c.set, each, arg);
-    strset_release(&c.set);
-    return rc;
-}
-
 static const struct querier_ops memstore_ops = {
     .select = memstore_select,
-    .label_names = memstore_label_names,
-    .label_values = memstore_label_values,
+    .label_names = label_query_names,
+    .label_values = label_query_values,
     .series = memstore_series,
 };

@@ -15,6 +15,7 @@
 
 #include "core/mem.h"
 #include "tsdb/budget.h"
+#include "tsdb/label_query.h"
 #include "tsdb/tsdb_int.h"
 
 enum { ITEMS_MAX = 1 << 30, NO_SERIES = 0 };
@@ -414,7 +415,8 @@ static int tsdb_select(struct querier *q, const struct select_request *r, struct
     return 0;
 }
 
-/* --- names, values, series ---------------------------------------------------------------------
+/* --- series without their samples
+ * ---------------------------------------------------------------------
  */
 
 static int tsdb_series_visit(struct querier *q, const struct select_request *r,
@@ -434,53 +436,9 @@ static int tsdb_series_visit(struct querier *q, const struct select_request *r,
     return rc;
 }
 
-struct collect_args {
-    struct strset set;
-    struct str name;
-};
-
-static int collect_names(void *arg, struct labels ls)
-{
-    struct collect_args *c = arg;
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < ls.count; i++)
-        rc = strset_add(&c->set, ls.v[i].name);
-    return rc;
-}
-
-static int collect_values(void *arg, struct labels ls)
-{
-    struct collect_args *c = arg;
-    struct str value = labels_get(ls, c->name);
-    return value.len ? strset_add(&c->set, value) : 0;
-}
-
-static int visit_texts(struct querier *q, struct str name, labels_visit_fn *collect,
-                       const struct select_request *r, str_visit_fn *each, void *arg,
-                       struct errmsg *err)
-{
-    struct collect_args c = {.name = name};
-    int rc = tsdb_series_visit(q, r, collect, &c, err);
-    if (rc == 0) rc = strset_visit(&c.set, each, arg);
-    strset_release(&c.set);
-    return rc;
-}
-
-static int tsdb_label_names(struct querier *q, const struct select_request *r, str_visit_fn *each,
-                            void *arg, struct errmsg *err)
-{
-    return visit_texts(q, STR(""), collect_names, r, each, arg, err);
-}
-
-static int tsdb_label_values(struct querier *q, struct str name, const struct select_request *r,
-                             str_visit_fn *each, void *arg, struct errmsg *err)
-{
-    return visit_texts(q, name, collect_values, r, each, arg, err);
-}
-
 const struct querier_ops tsdb_querier_ops = {
     .select = tsdb_select,
-    .label_names = tsdb_label_names,
-    .label_values = tsdb_label_values,
+    .label_names = label_query_names,
+    .label_values = label_query_values,
     .series = tsdb_series_visit,
 };
