@@ -384,7 +384,19 @@ static int fill_rules(struct config *c, const char *file)
     return c->rules.base_dir ? 0 : -ENOMEM;
 }
 
-static int apply_overrides(struct config *c, const struct config_overrides *o)
+static int override_level(struct config *c, const char *level, struct diags *d)
+{
+    for (int i = 0; level_names[i]; i++)
+        if (strcmp(level, level_names[i]) == 0) {
+            c->log.level = i;
+            return 0;
+        }
+    diags_add(d, DIAG_ERROR, "", (struct str){NULL, 0}, 0, 0, 0,
+              "use debug, info, warn, error or off", "--log-level %s: no such level", level);
+    return E_INVALID;
+}
+
+static int apply_overrides(struct config *c, const struct config_overrides *o, struct diags *d)
 {
     const struct {
         const char *value;
@@ -399,9 +411,7 @@ static int apply_overrides(struct config *c, const struct config_overrides *o)
         *texts[i].out = arena_strndup(&c->arena, texts[i].value, strlen(texts[i].value));
         if (!*texts[i].out) return -ENOMEM;
     }
-    for (int i = 0; o->log_level && level_names[i]; i++)
-        if (strcmp(o->log_level, level_names[i]) == 0) c->log.level = i;
-    return 0;
+    return o->log_level ? override_level(c, o->log_level, d) : 0;
 }
 
 int config_parse(struct config **out, const char *file, struct str text,
@@ -421,7 +431,7 @@ int config_parse(struct config **out, const char *file, struct str text,
     int rc = ydoc_parse(&doc, file, text, CONFIG_BYTES_MAX, &arena, d);
     if (rc == 0) rc = conf_decode(&config_table, doc.root, c, &ctx);
     c->arena = arena;
-    if (rc == 0) rc = apply_overrides(c, o ? o : &none);
+    if (rc == 0) rc = apply_overrides(c, o ? o : &none, d);
     if (rc == 0) rc = fill_node(c);
     if (rc == 0) rc = fill_rules(c, file);
     if (rc == 0) c->file = arena_strndup(&c->arena, file, strlen(file));

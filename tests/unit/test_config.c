@@ -65,6 +65,16 @@ static void the_command_line_wins(void **state)
     config_free(c);
 }
 
+static void an_unknown_log_level_is_refused(void **state)
+{
+    struct config_overrides o = {.log_level = "loud"};
+    struct buf problems = BUF_INIT(1 << 16);
+    (void)state;
+    assert_null(parse("", &o, &problems));
+    assert_non_null(strstr(problems.p, "--log-level loud"));
+    buf_release(&problems);
+}
+
 static void options_are_taken(void **state)
 {
     struct config *c =
@@ -222,6 +232,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_file_has_every_default),
         cmocka_unit_test(the_command_line_wins),
+        cmocka_unit_test(an_unknown_log_level_is_refused),
         cmocka_unit_test(options_are_taken),
         cmocka_unit_test(a_list_replaces_its_default),
         cmocka_unit_test(what_is_wrong_is_told_with_its_place),
