@@ -23,6 +23,7 @@
 #include "core/log.h"
 #include "core/mem.h"
 
+enum { SLICES = 5 }; /* of a window: all of them must be slow */
 enum { TICK_MS = 1000, EVENTS = 16, STACK_BYTES = 128 << 10, STATE_BITS = 3 };
 
 struct conn {
@@ -66,6 +67,7 @@ static void new_turn(struct conn_record *r, const struct conn_sample *s, int64_t
     r->turn = s->turn;
     r->idle_in = s->bytes_in;
     r->head_ns = fresh || s->state == CONN_HEAD ? now_ns : 0;
+    r->slow_slices = 0;
     open_window(r, s, now_ns);
 }
 
@@ -83,13 +85,15 @@ bool conn_too_slow(struct conn_record *r, const struct conn_sample *s, const str
 {
     if (!r->seen || r->turn != s->turn) new_turn(r, s, now_ns);
     if (head_too_slow(r, s, l, now_ns)) return true;
-    if (now_ns - r->window_ns < l->window_ns) return false;
+    if (now_ns - r->window_ns < l->window_ns / SLICES) return false;
     uint64_t came = s->bytes_in - r->window_in, taken = s->bytes_acked - r->window_acked;
     open_window(r, s, now_ns);
-    bool slow_body = s->state == CONN_BODY && came < l->min_bytes;
-    bool slow_reader = s->unsent > 0 && taken < l->min_bytes && s->state == CONN_SEND;
+    uint64_t enough = l->min_bytes / SLICES;
+    bool slow_body = s->state == CONN_BODY && came < enough;
+    bool slow_reader = s->state == CONN_SEND && s->unsent > 0 && taken < enough;
     bool stuck = s->unsent > 0 && taken == 0;
-    return slow_body || slow_reader || stuck;
+    r->slow_slices = slow_body || slow_reader || stuck ? r->slow_slices + 1 : 0;
+    return r->slow_slices >= SLICES;
 }
 
 /* --- the thread --- */

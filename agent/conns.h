@@ -47,8 +47,9 @@ struct conn_sample {
 struct conn_record { /* what the judge remembers of a connection; zeroed at the start */
     uint32_t turn;
     bool seen;
-    int64_t head_ns; /* since when bytes of a request head have been coming; 0: none */
-    int64_t window_ns;
+    int64_t head_ns;   /* since when bytes of a request head have been coming; 0: none */
+    int64_t window_ns; /* start of the slice being measured */
+    unsigned slow_slices;
     uint64_t idle_in, window_in, window_acked;
 };
 /* Whether the connection is too slow to keep. now_ns only grows. */
