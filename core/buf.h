@@ -31,7 +31,7 @@ int buf_add(struct buf *b, const void *p, size_t len);
 int buf_addstr(struct buf *b, const char *s);
 int buf_addch(struct buf *b, char c);
 int buf_addf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
-int buf_vaddf(struct buf *b, const char *fmt, va_list ap);
+int buf_vaddf(struct buf *b, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 int buf_addint(struct buf *b, int64_t v);
 int buf_adduint(struct buf *b, uint64_t v);
 int buf_adddouble(struct buf *b, double v);  /* shortest that reads back; as str_from_double */

@@ -21,6 +21,9 @@ const char *err_text(int rc)
 }
 
 static void set_text(struct errmsg *e, int line, int column, const char *fmt, va_list ap)
+    PRINTF_LIKE(4, 0);
+
+static void set_text(struct errmsg *e, int line, int column, const char *fmt, va_list ap)
 {
     e->line = line;
     e->column = column;

@@ -64,6 +64,9 @@ static size_t add_stamp(char *out, enum log_level level, bool json)
 }
 
 static void log_vline(enum log_level level, const char *msg, const char *fmt, va_list ap)
+    PRINTF_LIKE(3, 0);
+
+static void log_vline(enum log_level level, const char *msg, const char *fmt, va_list ap)
 {
     char detail[LINE_BYTES], line[LINE_BYTES];
     bool json = log_json;
