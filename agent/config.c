@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include "agent/http.h"
@@ -396,6 +397,17 @@ static int override_level(struct config *c, const char *level, struct diags *d)
     return E_INVALID;
 }
 
+/* A mistyped root would make a daemon that watches nothing. */
+static int check_host_root(const char *path, struct diags *d)
+{
+    struct stat st;
+    int rc = stat(path, &st) < 0 ? -errno : S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+    if (rc == 0) return 0;
+    diags_add(d, DIAG_ERROR, "", (struct str){NULL, 0}, 0, 0, 0, NULL, "--host-root %s: %s", path,
+              err_text(rc));
+    return E_INVALID;
+}
+
 static int apply_overrides(struct config *c, const struct config_overrides *o, struct diags *d)
 {
     const struct {
@@ -411,6 +423,8 @@ static int apply_overrides(struct config *c, const struct config_overrides *o, s
         *texts[i].out = arena_strndup(&c->arena, texts[i].value, strlen(texts[i].value));
         if (!*texts[i].out) return -ENOMEM;
     }
+    int rc = o->host_root ? check_host_root(o->host_root, d) : 0;
+    if (rc < 0) return rc;
     return o->log_level ? override_level(c, o->log_level, d) : 0;
 }
 

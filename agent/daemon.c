@@ -198,12 +198,14 @@ static int apply_rules(struct daemon *d, const struct config *c, struct buf *pro
     return rc;
 }
 
-/* Hands a configuration to the running parts; what can refuse comes first. */
-static int apply(struct daemon *d, const struct config *c, struct buf *problems)
+/* Hands a configuration to the running parts; what can refuse comes first. *taken: some part has
+ * it now. */
+static int apply(struct daemon *d, const struct config *c, struct buf *problems, bool *taken)
 {
     struct errmsg err = {0};
     struct app *a = &d->app;
     int rc = apply_rules(d, c, problems);
+    *taken = rc == 0;
     if (rc < 0) return rc;
     rc = notifier_apply(a->notifier, c->alerting, &err);
     if (rc == 0)
@@ -216,10 +218,13 @@ static int apply(struct daemon *d, const struct config *c, struct buf *problems)
 /* A configuration that some part refuses is taken back from those that took it. */
 static int apply_or_go_back(struct daemon *d, const struct config *fresh, struct buf *problems)
 {
-    int rc = apply(d, fresh, problems);
-    if (rc < 0 && apply(d, d->config, problems) < 0)
+    struct buf again = BUF_INIT(PROBLEMS_MAX);
+    bool taken;
+    int rc = apply(d, fresh, problems, &taken);
+    if (rc < 0 && taken && apply(d, d->config, &again, &taken) < 0)
         log_error("the old configuration could not be put back", "problems=\"%s\"",
-                  problems->p ? problems->p : "");
+                  again.p ? again.p : "");
+    buf_release(&again);
     return rc;
 }
 
@@ -349,7 +354,8 @@ static int start_collectors(struct daemon *d, const struct config *c)
         return rc;
     }
     self_report_register(&d->app);
-    rc = apply(d, c, &problems);
+    bool taken;
+    rc = apply(d, c, &problems, &taken);
     if (problems.len) fputs(problems.p, stderr);
     buf_release(&problems);
     return rc;
