@@ -361,6 +361,23 @@ static int fill_node(struct config *c)
     return 0;
 }
 
+/* Job names tell the targets of one entry from those of another. */
+static int check_job_names(const struct config *c, const struct ydoc *doc, struct diags *d)
+{
+    const struct scrape_config *v = c->scrape_configs.v;
+    const struct ynode *list = doc->root ? ynode_get(doc->root, "scrape_configs") : NULL;
+    int rc = 0;
+    for (size_t i = 0; list && i < c->scrape_configs.count && i < list->count; i++) {
+        for (size_t k = 0; k < i; k++) {
+            if (strcmp(v[i].job_name, v[k].job_name) != 0) continue;
+            rc = ynode_error(doc, ynode_get(list->items[i], "job_name"), d, "rename one of them",
+                             "two scrape configs have the job_name \"%s\"", v[i].job_name);
+            break;
+        }
+    }
+    return rc;
+}
+
 static void fill_scrapes(struct config *c)
 {
     struct scrape_config *v = c->scrape_configs.v;
@@ -445,6 +462,7 @@ int config_parse(struct config **out, const char *file, struct str text,
     int rc = ydoc_parse(&doc, file, text, CONFIG_BYTES_MAX, &arena, d);
     if (rc == 0) rc = conf_decode(&config_table, doc.root, c, &ctx);
     c->arena = arena;
+    if (rc == 0) rc = check_job_names(c, &doc, d);
     if (rc == 0) rc = apply_overrides(c, o ? o : &none, d);
     if (rc == 0) rc = fill_node(c);
     if (rc == 0) rc = fill_rules(c, file);
