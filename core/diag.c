@@ -60,12 +60,27 @@ void diags_add(struct diags *d, enum diag_level level, const char *file, struct 
     d->last = &g->next;
 }
 
+/* Somebody's file on somebody's terminal: no control characters, and text that is UTF-8. */
+static void print_line(struct str line, struct buf *out)
+{
+    bool utf8 = str_is_utf8(line);
+    for (size_t i = 0; i < line.len; i++) {
+        unsigned char b = (unsigned char)line.p[i];
+        bool shown = b >= 0x80 ? utf8 : (b >= ' ' && b != 0x7f) || b == '\t';
+        buf_addch(out, shown ? line.p[i] : '?');
+    }
+}
+
 static void print_excerpt(const struct diag *g, struct buf *out)
 {
     char number[16];
     int digits = snprintf(number, sizeof number, "%d", g->line);
     size_t shown = MIN(g->source.len, (size_t)EXCERPT_COLUMNS);
-    buf_addf(out, "%s | %.*s\n%*s |", number, (int)shown, g->source.p, digits, "");
+    while (shown && shown < g->source.len && (g->source.p[shown] & 0xc0) == 0x80)
+        shown--; /* not through the middle of a character */
+    buf_addf(out, "%s | ", number);
+    print_line((struct str){g->source.p, shown}, out);
+    buf_addf(out, "\n%*s |", digits, "");
     if (g->column > 0 && (size_t)g->column <= shown + 1) {
         buf_addch(out, ' ');
         for (int i = 0; i < g->column - 1; i++) /* tabs keep their width */
