@@ -42,6 +42,7 @@ def test_configurations():
         ("scrape_configs: [{scrape_interval: 1s}]\n", "1:18", "job_name"),
         ("\xff\xfe: 1\n", "", ""),
         ("a: \x01\n", "", ""),
+        ("a: \"\x1b[31m\x7f\xff\"\n", "1:", ""),
         ("x: " + "[" * 100 + "]" * 100 + "\n", "", ""),
         ("x: 1\n" * 300000, "", ""),
         ("a: &a [1,1,1,1,1,1,1,1]\n" + "".join(
@@ -61,6 +62,7 @@ def test_configurations():
             check(time.monotonic() - began < 5, *shown)
             place = "" if where is None else "tocsin.yaml" + (":" + where if where else "")
             check(place in run.stderr and said in run.stderr, *shown)
+            check(not set(run.stderr) & set(map(chr, (0, 1, 27, 127))), *shown)  # safe on a terminal
             check("error" in run.stderr.splitlines()[-1] and len(run.stderr) < 20000, *shown)
 
 

@@ -40,7 +40,7 @@ class Answer:
 def tocsin(*args, **kwargs):
     """Runs a subcommand to its end."""
     return subprocess.run([BINARY, *args], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          text=True, errors="replace", timeout=60 * SLOW, **kwargs)
+                          text=True, timeout=60 * SLOW, **kwargs)
 
 
 class Daemon:
