@@ -414,17 +414,6 @@ static int override_level(struct config *c, const char *level, struct diags *d)
     return E_INVALID;
 }
 
-/* A mistyped root would make a daemon that watches nothing. */
-static int check_host_root(const char *path, struct diags *d)
-{
-    struct stat st;
-    int rc = stat(path, &st) < 0 ? -errno : S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
-    if (rc == 0) return 0;
-    diags_add(d, DIAG_ERROR, "", (struct str){NULL, 0}, 0, 0, 0, NULL, "--host-root %s: %s", path,
-              err_text(rc));
-    return E_INVALID;
-}
-
 static int apply_overrides(struct config *c, const struct config_overrides *o, struct diags *d)
 {
     const struct {
@@ -440,8 +429,6 @@ static int apply_overrides(struct config *c, const struct config_overrides *o, s
         *texts[i].out = arena_strndup(&c->arena, texts[i].value, strlen(texts[i].value));
         if (!*texts[i].out) return -ENOMEM;
     }
-    int rc = o->host_root ? check_host_root(o->host_root, d) : 0;
-    if (rc < 0) return rc;
     return o->log_level ? override_level(c, o->log_level, d) : 0;
 }
 
@@ -477,13 +464,26 @@ int config_parse(struct config **out, const char *file, struct str text,
     return 0;
 }
 
+/* A mistyped root would make a daemon that watches nothing. */
+static int check_host_root(const char *path, struct diags *d)
+{
+    struct stat st;
+    int rc = stat(path, &st) < 0 ? -errno : S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+    if (rc == 0) return 0;
+    diags_add(d, DIAG_ERROR, "", (struct str){NULL, 0}, 0, 0, 0, NULL, "--host-root %s: %s", path,
+              err_text(rc));
+    return E_INVALID;
+}
+
 int config_load(struct config **out, const char *path, const struct config_overrides *o,
                 struct env *env, struct diags *d)
 {
     char *text = NULL;
     size_t len = 0;
+    int rc = o && o->host_root ? check_host_root(o->host_root, d) : 0;
+    if (rc < 0) return rc;
     if (!path) return config_parse(out, "", STR(""), o, d);
-    int rc = env_read_file(env, path, CONFIG_BYTES_MAX, &text, &len);
+    rc = env_read_file(env, path, CONFIG_BYTES_MAX, &text, &len);
     if (rc < 0) {
         diags_add(d, DIAG_ERROR, path, (struct str){NULL, 0}, 0, 0, 0, NULL, "cannot read: %s",
                   err_text(rc));
