@@ -16,6 +16,7 @@
 #include "agent/route.h"
 #include "core/log.h"
 #include "core/mem.h"
+#include "tsdb/labels.h"
 
 enum { CONFIG_ARENA_MAX = 64 << 20, RULES_INTERVAL_MS = 15000 };
 
@@ -361,6 +362,25 @@ static int fill_node(struct config *c)
     return 0;
 }
 
+/* Labels we add ourselves must be names, and none that is given elsewhere. */
+static int check_labels(const struct conf_map *labels, const char *what, const struct ydoc *doc,
+                        struct diags *d)
+{
+    static const struct str taken[] = {STR(METRIC_NAME), STR("job"), STR("instance")};
+    int rc = 0;
+    for (size_t i = 0; i < labels->count; i++) {
+        struct str name = labels->v[i].key;
+        bool refused = !label_name_is_valid(name);
+        for (size_t k = 0; k < COUNT(taken); k++)
+            refused = refused || str_eq(name, taken[k]);
+        if (!refused) continue;
+        rc = ynode_error(doc, labels->v[i].key_node, d,
+                         "node.name sets instance, collectors.job job",
+                         "\"%.*s\" cannot be one of %s", (int)name.len, name.p, what);
+    }
+    return rc;
+}
+
 /* Job names tell the targets of one entry from those of another. */
 static int check_job_names(const struct config *c, const struct ydoc *doc, struct diags *d)
 {
@@ -450,6 +470,7 @@ int config_parse(struct config **out, const char *file, struct str text,
     if (rc == 0) rc = conf_decode(&config_table, doc.root, c, &ctx);
     c->arena = arena;
     if (rc == 0) rc = check_job_names(c, &doc, d);
+    if (rc == 0) rc = check_labels(&c->node.labels, "node.labels", &doc, d);
     if (rc == 0) rc = apply_overrides(c, o ? o : &none, d);
     if (rc == 0) rc = fill_node(c);
     if (rc == 0) rc = fill_rules(c, file);

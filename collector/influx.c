@@ -207,10 +207,12 @@ int influx_skip_blank(struct influx *x)
 bool influx_take_head(struct influx *x, struct str *head)
 {
     const char *start = cursor(x), *end = input_end(x);
+    const char *feed = memchr(start, '\n', (size_t)(end - start));
+    if (feed) end = feed; /* looking further would cost the square of a body without blanks */
     const char *space = memchr(start, ' ', (size_t)(end - start));
     while (space && space > start && space[-1] == '\\')
         space = memchr(space + 1, ' ', (size_t)(end - space) - 1);
-    if (!space || *start == '#' || memchr(start, '\n', (size_t)(space - start))) return false;
+    if (!space || *start == '#') return false;
     *head = (struct str){start, (size_t)(space - start)};
     while (space < end && *space == ' ')
         space++;

@@ -89,7 +89,8 @@ int env_read_file(struct env *e, const char *path, size_t max, char **out, size_
     int rc = e->io->stat(e, path, &st);
     if (rc) return rc;
     if (st.is_dir) return -EISDIR;
-    int fd = e->io->open(e, path, O_RDONLY, 0);
+    /* O_NONBLOCK: a FIFO must not hold up whoever reads a configuration */
+    int fd = e->io->open(e, path, O_RDONLY | O_NONBLOCK, 0);
     if (fd < 0) return fd;
     for (;;) { /* the size of a stat is a hint: files of /proc say 0 */
         size_t step = MAX((size_t)MAX(st.size_bytes, 0) + 1, (size_t)4096);

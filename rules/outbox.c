@@ -119,7 +119,6 @@ int64_t outbox_next_ms(const struct outbox *o)
 
 enum delivery delivery_of(int rc, int status)
 {
-    if (rc == E_INVALID) return DELIVERY_DEAD; /* a URL that cannot be asked */
     if (rc < 0) return DELIVERY_RETRY;
     if (status >= 200 && status < 300) return DELIVERY_DONE;
     bool again = status == 408 || status == 425 || status == 429 || status >= 500;

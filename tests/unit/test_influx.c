@@ -8,9 +8,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include <time.h>
+
 #include <cmocka.h>
 
 #include "collector/influx.h"
+#include "collector/influx_int.h"
 #include "core/buf.h"
 
 static void print_value(const struct influx_value *v, struct buf *out)
@@ -252,9 +255,34 @@ static void times_are_cut_to_the_precision(void **state)
     buf_release(&out);
 }
 
+/* CPU time for count lines that hold nothing but a name. */
+static double time_of_bare_lines(size_t count)
+{
+    struct buf text = BUF_INIT(1 << 24);
+    for (size_t i = 0; i < count; i++)
+        buf_addstr(&text, "a\n");
+    struct influx x;
+    struct str head;
+    influx_init(&x, (struct str){text.p, text.len}, INFLUX_NS);
+    clock_t began = clock();
+    for (; influx_skip_blank(&x); influx_skip_line(&x))
+        assert_false(influx_take_head(&x, &head));
+    clock_t took = clock() - began;
+    buf_release(&text);
+    return (double)took;
+}
+
+static void lines_without_blanks_cost_their_length(void **state)
+{
+    UNUSED(state);
+    double once = time_of_bare_lines(50000), eightfold = time_of_bare_lines(400000);
+    assert_true(eightfold < 24 * once + 0.05 * CLOCKS_PER_SEC); /* the square would be 64 */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lines_without_blanks_cost_their_length),
         cmocka_unit_test(lines_are_read),
         cmocka_unit_test(times_are_scaled),
         cmocka_unit_test(precisions_have_names),
