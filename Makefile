@@ -143,7 +143,7 @@ lint: deps
 	@BUILD=$(BUILD) tests/lint.sh
 
 format:
-	clang-format -i $$(git ls-files '*.c' '*.h')
+	@tests/format.sh fix
 
 install: $(BINARY)
 	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/tocsin

@@ -103,14 +103,14 @@ const char *api_exec_error(int rc, const struct errmsg *err, const char **text)
         int rc;
         const char *type, *text;
     } kinds[] = {
-        {E_TIMEOUT, "timeout", "query timed out in expression evaluation"},
-        {E_CANCELED, "canceled", "query was canceled in expression evaluation"},
-        {E_EXEC, "execution", NULL},
-        {E_LIMIT, "execution", NULL},
-        {E_UNSUPPORTED, "execution", NULL},
-        {E_INVALID, "execution", NULL},
-        {E_PARSE, "bad_data", NULL},
-        {E_UNAVAILABLE, "unavailable", NULL},
+        {E_TIMEOUT,     "timeout",     "query timed out in expression evaluation"   },
+        {E_CANCELED,    "canceled",    "query was canceled in expression evaluation"},
+        {E_EXEC,        "execution",   NULL                                         },
+        {E_LIMIT,       "execution",   NULL                                         },
+        {E_UNSUPPORTED, "execution",   NULL                                         },
+        {E_INVALID,     "execution",   NULL                                         },
+        {E_PARSE,       "bad_data",    NULL                                         },
+        {E_UNAVAILABLE, "unavailable", NULL                                         },
     };
     *text = err->text[0] ? err->text : err_text(rc);
     for (size_t i = 0; i < COUNT(kinds); i++)

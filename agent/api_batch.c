@@ -93,10 +93,13 @@ static const struct {
     member_fn *read;
     bool in_batch, in_query;
 } members[] = {
-    {"start", read_start, true, true},      {"end", read_end, true, true},
-    {"step", read_step, true, true},        {"max_points", read_max_points, true, true},
-    {"queries", read_queries, true, false}, {"query", read_query, false, true},
-    {"id", read_id, false, true},
+    {"start",      read_start,      true,  true },
+    {"end",        read_end,        true,  true },
+    {"step",       read_step,       true,  true },
+    {"max_points", read_max_points, true,  true },
+    {"queries",    read_queries,    true,  false},
+    {"query",      read_query,      false, true },
+    {"id",         read_id,         false, true },
 };
 
 static int read_member(const char *name, const json_t *v, bool in_batch, struct batch_query *q,

@@ -244,9 +244,13 @@ static int put_target(void *arg, const struct target_status *t)
     const struct {
         const char *key, *value;
     } texts[] = {
-        {"scrapePool", t->scrape_pool}, {"scrapeUrl", t->url}, {"globalUrl", t->url},
-        {"lastError", t->last_error},   {"health", t->health}, {"scrapeInterval", interval},
-        {"scrapeTimeout", timeout},
+        {"scrapePool",     t->scrape_pool},
+        {"scrapeUrl",      t->url        },
+        {"globalUrl",      t->url        },
+        {"lastError",      t->last_error },
+        {"health",         t->health     },
+        {"scrapeInterval", interval      },
+        {"scrapeTimeout",  timeout       },
     };
     json_obj(j);
     json_key(j, "discoveredLabels");

@@ -143,21 +143,21 @@ void api_tsdb_status(struct app *a, struct request *r, struct response *p)
         const char *key;
         uint64_t v;
     } numbers[] = {
-        {"headBytes", s.head_bytes},
+        {"headBytes",       s.head_bytes      },
         {"samplesAppended", s.samples_appended},
-        {"duplicates", s.duplicates},
-        {"outOfOrder", s.out_of_order},
-        {"tooOld", s.too_old},
-        {"tooNew", s.too_new},
-        {"seriesCreated", s.series_created},
-        {"seriesRefused", s.series_refused},
-        {"walBytes", s.wal_bytes},
-        {"walSyncs", s.wal_syncs},
-        {"walFailures", s.wal_failures},
-        {"partitions", s.partitions},
-        {"partitionBytes", s.partition_bytes},
-        {"flushes", s.flushes},
-        {"quarantined", s.quarantined},
+        {"duplicates",      s.duplicates      },
+        {"outOfOrder",      s.out_of_order    },
+        {"tooOld",          s.too_old         },
+        {"tooNew",          s.too_new         },
+        {"seriesCreated",   s.series_created  },
+        {"seriesRefused",   s.series_refused  },
+        {"walBytes",        s.wal_bytes       },
+        {"walSyncs",        s.wal_syncs       },
+        {"walFailures",     s.wal_failures    },
+        {"partitions",      s.partitions      },
+        {"partitionBytes",  s.partition_bytes },
+        {"flushes",         s.flushes         },
+        {"quarantined",     s.quarantined     },
     };
     bool empty = s.head_min_ms > s.head_max_ms;
     api_begin(p, &j);

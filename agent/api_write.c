@@ -206,9 +206,9 @@ static int run_statement(struct app *a, const struct request *r, struct str text
         const char *verb, *object;
         int (*show)(struct app *a, const struct request *r, struct json *j, struct errmsg *err);
     } statements[] = {
-        {"SHOW", "DATABASES", show_databases},
-        {"SHOW", "MEASUREMENTS", show_measurements},
-        {"CREATE", "DATABASE", NULL},
+        {"SHOW",   "DATABASES",    show_databases   },
+        {"SHOW",   "MEASUREMENTS", show_measurements},
+        {"CREATE", "DATABASE",     NULL             },
     };
     struct str rest = text, verb = next_word(&rest), object = next_word(&rest);
     for (size_t i = 0; i < COUNT(statements); i++) {

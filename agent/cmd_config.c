@@ -11,12 +11,12 @@ enum { OUTPUT_MAX = 16 << 20 };
 
 const struct cmd_option config_effective_options[] = {
     {"--config", 'c', "FILE", NULL, "configuration file; without one everything has its default"},
-    {0},
+    {0   },
 };
 
 const struct cmd_option check_options[] = {
-    {"--json", 0, NULL, NULL, "print the problems as JSON, on standard output"},
-    {"--strict", 0, NULL, NULL, "warnings fail too"},
+    {"--json",                                          0, NULL, NULL, "print the problems as JSON, on standard output"},
+    {"--strict",                                             0, NULL, NULL, "warnings fail too"},
     {0},
 };
 

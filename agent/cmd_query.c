@@ -17,13 +17,13 @@ enum output { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_CSV, OUTPUTS };
 static const char *const output_names[OUTPUTS] = {"table", "json", "csv"};
 
 const struct cmd_option query_options[] = {
-    {"--url", 0, "URL", "http://127.0.0.1:7788", "the daemon to ask"},
-    {"--time", 0, "TIME", NULL, "evaluate at this time (RFC 3339 or seconds); default: now"},
-    {"--since", 0, "DURATION", NULL, "a range query over the last DURATION"},
-    {"--step", 0, "DURATION", NULL, "distance of a range's points; default: a 240th of --since"},
-    {"--output", 'o', "FORMAT", "table", "table (tab-separated), json or csv"},
+    {"--url",                                                      0, "URL", "http://127.0.0.1:7788", "the daemon to ask"},
+    {"--time",                                                       0, "TIME", NULL, "evaluate at this time (RFC 3339 or seconds); default: now"},
+    {"--since",                                         0, "DURATION", NULL, "a range query over the last DURATION"},
+    {"--step",                                                     0, "DURATION", NULL, "distance of a range's points; default: a 240th of --since"},
+    {"--output",                                                      'o', "FORMAT", "table", "table (tab-separated), json or csv"},
     {"--timeout", 0, "DURATION", "30s", "give up after this long"},
-    {0},
+    {0                                                   },
 };
 
 struct question {

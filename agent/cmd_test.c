@@ -27,10 +27,10 @@ int run_test_promql(const struct cmd *c)
 }
 
 const struct cmd_option test_collectors_options[] = {
-    {"--host-root", 0, "DIR", "", "where the host's /proc and /sys are mounted"},
-    {"--proc-root", 0, "DIR", "", "where procfs is, over --host-root"},
+    {"--host-root",                                  0, "DIR", "", "where the host's /proc and /sys are mounted"},
+    {"--proc-root",                                         0, "DIR", "", "where procfs is, over --host-root"},
     {"--sys-root", 0, "DIR", "", "where sysfs is, over --host-root"},
-    {0},
+    {0                                 },
 };
 
 int run_test_collectors(const struct cmd *c)

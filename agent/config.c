@@ -440,8 +440,8 @@ static int apply_overrides(struct config *c, const struct config_overrides *o, s
         const char *value;
         const char **out;
     } texts[] = {
-        {o->data, &c->storage.path},
-        {o->listen, &c->http.listen},
+        {o->data,      &c->storage.path        },
+        {o->listen,    &c->http.listen         },
         {o->host_root, &c->collectors.host_root},
     };
     for (size_t i = 0; i < COUNT(texts); i++) {

@@ -161,17 +161,17 @@ static void warn_unchanged(const struct config *old, const struct config *new)
         const char *key;
         bool differs;
     } fixed[] = {
-        {"storage", strcmp(old->storage.path, new->storage.path) != 0 ||
+        {"storage",               strcmp(old->storage.path, new->storage.path) != 0 ||
                         old->storage.retention_ms != new->storage.retention_ms ||
                         old->storage.max_bytes != new->storage.max_bytes ||
                         old->storage.min_free_permille != new->storage.min_free_permille ||
                         old->storage.durability != new->storage.durability ||
                         old->storage.flush_ms != new->storage.flush_ms},
-        {"limits.series", old->limits.series != new->limits.series ||
-                              old->limits.series_per_metric != new->limits.series_per_metric},
-        {"limits.query", old->limits.query.concurrency != new->limits.query.concurrency ||
-                             old->limits.query.queue != new->limits.query.queue},
-        {"http.listen", strcmp(old->http.listen, new->http.listen) != 0},
+        {"limits.series",                       old->limits.series != new->limits.series ||
+                              old->limits.series_per_metric != new->limits.series_per_metric                                },
+        {"limits.query",                       old->limits.query.concurrency != new->limits.query.concurrency ||
+                             old->limits.query.queue != new->limits.query.queue },
+        {"http.listen",                       strcmp(old->http.listen,                                  new->http.listen) != 0},
         {"http.max_connections", old->http.max_connections != new->http.max_connections},
     };
     for (size_t i = 0; i < COUNT(fixed); i++)
@@ -299,7 +299,10 @@ static int start_store(struct daemon *d, const struct config *c)
 
 static int start_push(struct daemon *d, const struct config *c)
 {
-    struct label extra[] = {{STR("instance"), str_of(c->node.name)}, {STR("job"), STR("influx")}};
+    struct label extra[] = {
+        {STR("instance"), str_of(c->node.name)},
+        {STR("job"),      STR("influx")       }
+    };
     int rc = pusher_new(&d->app.pusher, d->app.db, d->env, (struct labels){extra, COUNT(extra)});
     if (rc < 0) cmd_fail(EXIT_FAILED, "cannot start the push path: %s", err_text(rc));
     return rc;

@@ -189,12 +189,12 @@ static int add_headers(struct MHD_Response *r, const struct exchange *x)
     const struct {
         const char *name, *value;
     } common[] = {
-        {"Content-Type", p->content_type},
-        {"Content-Encoding", p->encoding},
-        {"Vary", p->vary ? "Accept-Encoding" : NULL},
-        {"X-Content-Type-Options", "nosniff"},
-        {"X-Request-Id", x->request.id},
-        {"Connection", p->close ? "close" : NULL},
+        {"Content-Type",           p->content_type                   },
+        {"Content-Encoding",       p->encoding                       },
+        {"Vary",                   p->vary ? "Accept-Encoding" : NULL},
+        {"X-Content-Type-Options", "nosniff"                         },
+        {"X-Request-Id",           x->request.id                     },
+        {"Connection",             p->close ? "close" : NULL         },
     };
     int ok = MHD_YES;
     for (size_t i = 0; i < COUNT(common); i++)
@@ -459,19 +459,19 @@ static int start_daemon(struct http_server *s, int fd, struct errmsg *err)
 {
     const struct http_options *o = &s->options;
     struct MHD_OptionItem items[] = {
-        {MHD_OPTION_EXTERNAL_LOGGER, (intptr_t)log_library, NULL},
-        {MHD_OPTION_LISTEN_SOCKET, fd, NULL},
-        {MHD_OPTION_CONNECTION_LIMIT, (intptr_t)(o->max_connections + HEADROOM), NULL},
-        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY, NULL},
-        {MHD_OPTION_CONNECTION_TIMEOUT, (intptr_t)((o->idle_timeout_ms + 999) / 1000), NULL},
-        {MHD_OPTION_THREAD_POOL_SIZE, o->loop_threads > 1 ? (intptr_t)o->loop_threads : 0, NULL},
-        {MHD_OPTION_THREAD_STACK_SIZE, LOOP_STACK_BYTES, NULL},
-        {MHD_OPTION_STRICT_FOR_CLIENT, 1, NULL},
-        {MHD_OPTION_UNESCAPE_CALLBACK, (intptr_t)keep_escapes, NULL},
-        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_target, s},
-        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, s},
-        {MHD_OPTION_NOTIFY_CONNECTION, (intptr_t)on_connection, s},
-        {MHD_OPTION_END, 0, NULL},
+        {MHD_OPTION_EXTERNAL_LOGGER,         (intptr_t)log_library,                               NULL},
+        {MHD_OPTION_LISTEN_SOCKET,           fd,                                                  NULL},
+        {MHD_OPTION_CONNECTION_LIMIT,        (intptr_t)(o->max_connections + HEADROOM),           NULL},
+        {MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,                                   NULL},
+        {MHD_OPTION_CONNECTION_TIMEOUT,      (intptr_t)((o->idle_timeout_ms + 999) / 1000),       NULL},
+        {MHD_OPTION_THREAD_POOL_SIZE,        o->loop_threads > 1 ? (intptr_t)o->loop_threads : 0, NULL},
+        {MHD_OPTION_THREAD_STACK_SIZE,       LOOP_STACK_BYTES,                                    NULL},
+        {MHD_OPTION_STRICT_FOR_CLIENT,       1,                                                   NULL},
+        {MHD_OPTION_UNESCAPE_CALLBACK,       (intptr_t)keep_escapes,                              NULL},
+        {MHD_OPTION_URI_LOG_CALLBACK,        (intptr_t)on_target,                                 s   },
+        {MHD_OPTION_NOTIFY_COMPLETED,        (intptr_t)on_completed,                              s   },
+        {MHD_OPTION_NOTIFY_CONNECTION,       (intptr_t)on_connection,                             s   },
+        {MHD_OPTION_END,                     0,                                                   NULL},
     };
     unsigned flags =
         MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_ERROR_LOG;

@@ -42,8 +42,11 @@ enum http_method http_method_of(const char *name)
         const char *name;
         enum http_method method;
     } methods[] = {
-        {"GET", HTTP_GET}, {"HEAD", HTTP_HEAD},     {"POST", HTTP_POST},
-        {"PUT", HTTP_PUT}, {"DELETE", HTTP_DELETE},
+        {"GET",    HTTP_GET   },
+        {"HEAD",   HTTP_HEAD  },
+        {"POST",   HTTP_POST  },
+        {"PUT",    HTTP_PUT   },
+        {"DELETE", HTTP_DELETE},
     };
     for (size_t i = 0; i < COUNT(methods); i++)
         if (strcmp(name, methods[i].name) == 0) return methods[i].method;
@@ -297,8 +300,14 @@ void response_fail(struct response *p, const char *error_type, const char *fmt, 
         const char *type;
         int status;
     } types[] = {
-        {"bad_data", 400}, {"execution", 422}, {"timeout", 503},  {"unavailable", 503},
-        {"canceled", 499}, {"not_found", 404}, {"internal", 500}, {"not_acceptable", 406},
+        {"bad_data",       400},
+        {"execution",      422},
+        {"timeout",        503},
+        {"unavailable",    503},
+        {"canceled",       499},
+        {"not_found",      404},
+        {"internal",       500},
+        {"not_acceptable", 406},
     };
     int status = 500;
     for (size_t i = 0; i < COUNT(types); i++)
@@ -359,7 +368,10 @@ static void encode_body(struct response *p, const struct request *r)
     static const struct {
         const char *name;
         int window;
-    } codings[] = {{"gzip", GZIP_WINDOW}, {"deflate", ZLIB_WINDOW}};
+    } codings[] = {
+        {"gzip",    GZIP_WINDOW},
+        {"deflate", ZLIB_WINDOW}
+    };
     p->vary = true;
     for (size_t i = 0; i < COUNT(codings); i++) {
         if (!accepts(r, str_of(codings[i].name))) continue;

@@ -97,11 +97,13 @@ void route_allow(const struct route *route, char out[64])
     static const struct {
         unsigned method;
         const char *name;
-    } names[] = {{HTTP_GET, "GET"},
-                 {HTTP_HEAD, "HEAD"},
-                 {HTTP_POST, "POST"},
-                 {HTTP_PUT, "PUT"},
-                 {HTTP_DELETE, "DELETE"}};
+    } names[] = {
+        {HTTP_GET,    "GET"   },
+        {HTTP_HEAD,   "HEAD"  },
+        {HTTP_POST,   "POST"  },
+        {HTTP_PUT,    "PUT"   },
+        {HTTP_DELETE, "DELETE"}
+    };
     size_t len = 0;
     out[0] = '\0';
     for (size_t i = 0; i < COUNT(names); i++)

@@ -231,13 +231,13 @@ static void report_http(void *arg, struct collect *c)
     route_counters_visit(a->counters, NULL, emit_time, c);
     http_server_stats(a->server, &s);
     const struct figure figures[] = {
-        {HTTP_CONNECTIONS, (double)s.conns.open},
-        {HTTP_ACCEPTED, (double)s.conns.accepted},
-        {HTTP_REFUSED_CONNECTIONS, (double)s.conns.refused},
-        {HTTP_REAPED, (double)s.conns.reaped},
-        {HTTP_EVICTED, (double)s.conns.evicted},
-        {HTTP_HANGUPS, (double)s.conns.hangups},
-        {HTTP_REFUSED, (double)s.refused},
+        {HTTP_CONNECTIONS,         (double)s.conns.open    },
+        {HTTP_ACCEPTED,            (double)s.conns.accepted},
+        {HTTP_REFUSED_CONNECTIONS, (double)s.conns.refused },
+        {HTTP_REAPED,              (double)s.conns.reaped  },
+        {HTTP_EVICTED,             (double)s.conns.evicted },
+        {HTTP_HANGUPS,             (double)s.conns.hangups },
+        {HTTP_REFUSED,             (double)s.refused       },
     };
     emit_figures(c, figures, COUNT(figures));
     for (int i = HTTP_LOOP + 1; i < HTTP_POOLS; i++)
@@ -267,9 +267,12 @@ static void report_push(void *arg, struct collect *c)
     struct push_stats s;
     pusher_stats(a->pusher, &s);
     const struct figure figures[] = {
-        {PUSH_REQUESTS, (double)s.requests},       {PUSH_LINES, (double)s.lines},
-        {PUSH_SAMPLES, (double)s.samples},         {PUSH_BAD_LINES, (double)s.bad_lines},
-        {PUSH_STRINGS, (double)s.dropped_strings}, {PUSH_DROPPED, (double)s.dropped_samples},
+        {PUSH_REQUESTS,  (double)s.requests       },
+        {PUSH_LINES,     (double)s.lines          },
+        {PUSH_SAMPLES,   (double)s.samples        },
+        {PUSH_BAD_LINES, (double)s.bad_lines      },
+        {PUSH_STRINGS,   (double)s.dropped_strings},
+        {PUSH_DROPPED,   (double)s.dropped_samples},
     };
     emit_figures(c, figures, COUNT(figures));
 }
@@ -280,24 +283,24 @@ static void report_tsdb(void *arg, struct collect *c)
     struct tsdb_stats s;
     tsdb_stats(a->db, &s);
     const struct figure figures[] = {
-        {TSDB_HEAD_SERIES, (double)s.head_series},
-        {TSDB_HEAD_BYTES, (double)s.head_bytes},
-        {TSDB_SAMPLES, (double)s.samples_appended},
-        {TSDB_DUPLICATES, (double)s.duplicates},
-        {TSDB_OUT_OF_ORDER, (double)s.out_of_order},
-        {TSDB_SERIES_CREATED, (double)s.series_created},
-        {TSDB_SERIES_REFUSED, (double)s.series_refused},
-        {TSDB_WAL_BYTES, (double)s.wal_bytes},
-        {TSDB_WAL_SYNCS, (double)s.wal_syncs},
-        {TSDB_WAL_SYNC_SECONDS, (double)s.wal_sync_ns / 1e9},
-        {TSDB_WAL_FAILURES, (double)s.wal_failures},
-        {TSDB_WAL_REPLAYED, (double)s.wal_replayed_samples},
-        {TSDB_PARTITIONS, (double)s.partitions},
-        {TSDB_PARTITION_BYTES, (double)s.partition_bytes},
-        {TSDB_FLUSHES, (double)s.flushes},
-        {TSDB_FLUSH_SECONDS, (double)s.flush_ns / 1e9},
-        {TSDB_GROUPS, (double)s.groups_written},
-        {TSDB_WRITABLE, s.writable},
+        {TSDB_HEAD_SERIES,      (double)s.head_series         },
+        {TSDB_HEAD_BYTES,       (double)s.head_bytes          },
+        {TSDB_SAMPLES,          (double)s.samples_appended    },
+        {TSDB_DUPLICATES,       (double)s.duplicates          },
+        {TSDB_OUT_OF_ORDER,     (double)s.out_of_order        },
+        {TSDB_SERIES_CREATED,   (double)s.series_created      },
+        {TSDB_SERIES_REFUSED,   (double)s.series_refused      },
+        {TSDB_WAL_BYTES,        (double)s.wal_bytes           },
+        {TSDB_WAL_SYNCS,        (double)s.wal_syncs           },
+        {TSDB_WAL_SYNC_SECONDS, (double)s.wal_sync_ns / 1e9   },
+        {TSDB_WAL_FAILURES,     (double)s.wal_failures        },
+        {TSDB_WAL_REPLAYED,     (double)s.wal_replayed_samples},
+        {TSDB_PARTITIONS,       (double)s.partitions          },
+        {TSDB_PARTITION_BYTES,  (double)s.partition_bytes     },
+        {TSDB_FLUSHES,          (double)s.flushes             },
+        {TSDB_FLUSH_SECONDS,    (double)s.flush_ns / 1e9      },
+        {TSDB_GROUPS,           (double)s.groups_written      },
+        {TSDB_WRITABLE,         s.writable                    },
     };
     emit_figures(c, figures, COUNT(figures));
     EMIT(c, ROW(TSDB_REJECTED), (double)s.too_old, "reason", "too_old");
@@ -313,14 +316,14 @@ static void report_notifier(void *arg, struct collect *c)
     notifier_stats(a->notifier, &s);
     int64_t age_ms = s.outbox_oldest_ms ? env_now_ms(a->env) - s.outbox_oldest_ms : 0;
     const struct figure figures[] = {
-        {NOTIFY_GROUPS, (double)s.groups},
-        {NOTIFY_OUTBOX, (double)s.outbox_depth},
-        {NOTIFY_OUTBOX_OLDEST, (double)MAX(age_ms, 0) / 1000},
-        {NOTIFY_ATTEMPTS, (double)s.attempts},
-        {NOTIFY_DELIVERED, (double)s.delivered},
-        {NOTIFY_FAILED, (double)s.failed_attempts},
-        {NOTIFY_DEAD, (double)s.dead_letters},
-        {NOTIFY_JOURNAL, (double)s.journal_bytes},
+        {NOTIFY_GROUPS,        (double)s.groups      },
+        {NOTIFY_OUTBOX,        (double)s.outbox_depth},
+        {NOTIFY_OUTBOX_OLDEST, (double)MAX(age_ms,     0) / 1000},
+        {NOTIFY_ATTEMPTS,                    (double)s.attempts                           },
+        {NOTIFY_DELIVERED,                    (double)s.delivered},
+        {NOTIFY_FAILED,                    (double)s.failed_attempts                              },
+        {NOTIFY_DEAD,                    (double)s.dead_letters },
+        {NOTIFY_JOURNAL,                    (double)s.journal_bytes                           },
     };
     emit_figures(c, figures, COUNT(figures));
 }
@@ -331,13 +334,13 @@ static void report_rules(void *arg, struct collect *c)
     struct rules_stats s;
     rules_engine_stats(a->rules, &s);
     const struct figure figures[] = {
-        {RULES_GROUPS, (double)s.groups},
-        {RULES_RULES, (double)s.rules},
-        {RULES_EVALUATIONS, (double)s.evaluations},
-        {RULES_FAILURES, (double)s.evaluation_failures},
-        {RULES_MISSED, (double)s.missed_slots},
-        {RULES_SAMPLES, (double)s.samples},
-        {RULES_SECONDS, (double)s.evaluation_ns / 1e9},
+        {RULES_GROUPS,      (double)s.groups             },
+        {RULES_RULES,       (double)s.rules              },
+        {RULES_EVALUATIONS, (double)s.evaluations        },
+        {RULES_FAILURES,    (double)s.evaluation_failures},
+        {RULES_MISSED,      (double)s.missed_slots       },
+        {RULES_SAMPLES,     (double)s.samples            },
+        {RULES_SECONDS,     (double)s.evaluation_ns / 1e9},
     };
     emit_figures(c, figures, COUNT(figures));
     EMIT(c, ROW(RULES_ALERTS), (double)s.alerts_pending, "state", "pending");

@@ -28,9 +28,16 @@ static const struct {
     int metric;
     const char *mode;
 } columns[] = {
-    {SECONDS, "user"},       {SECONDS, "nice"},       {SECONDS, "system"},  {SECONDS, "idle"},
-    {SECONDS, "iowait"},     {SECONDS, "irq"},        {SECONDS, "softirq"}, {SECONDS, "steal"},
-    {GUEST_SECONDS, "user"}, {GUEST_SECONDS, "nice"},
+    {SECONDS,       "user"   },
+    {SECONDS,       "nice"   },
+    {SECONDS,       "system" },
+    {SECONDS,       "idle"   },
+    {SECONDS,       "iowait" },
+    {SECONDS,       "irq"    },
+    {SECONDS,       "softirq"},
+    {SECONDS,       "steal"  },
+    {GUEST_SECONDS, "user"   },
+    {GUEST_SECONDS, "nice"   },
 };
 enum { IDLE = 3, COLUMNS = COUNT(columns), CPUS_MAX = 16384, JUMP_BACK_SECONDS = 3 };
 

@@ -31,16 +31,16 @@ enum { CPU, VENDOR, FAMILY, MODEL, MODEL_NAME, STEPPING, MICROCODE, CACHE, PACKA
 static const struct {
     const char *key, *label;
 } info[LABELS] = {
-    [CPU] = {"processor", "cpu"},
-    [VENDOR] = {"vendor_id", "vendor"},
-    [FAMILY] = {"cpu family", "family"},
-    [MODEL] = {"model", "model"},
-    [MODEL_NAME] = {"model name", "model_name"},
-    [STEPPING] = {"stepping", "stepping"},
-    [MICROCODE] = {"microcode", "microcode"},
-    [CACHE] = {"cache size", "cachesize"},
-    [PACKAGE] = {"physical id", "package"},
-    [CORE] = {"core id", "core"},
+    [CPU] = {"processor",   "cpu"       },
+    [VENDOR] = {"vendor_id",   "vendor"    },
+    [FAMILY] = {"cpu family",  "family"    },
+    [MODEL] = {"model",       "model"     },
+    [MODEL_NAME] = {"model name",  "model_name"},
+    [STEPPING] = {"stepping",    "stepping"  },
+    [MICROCODE] = {"microcode",   "microcode" },
+    [CACHE] = {"cache size",  "cachesize" },
+    [PACKAGE] = {"physical id", "package"   },
+    [CORE] = {"core id",     "core"      },
 };
 
 enum { VALUE_MAX = 128, PATH_BYTES = 512, CPUS_MAX = 16384, ISOLATED_BYTES = 4096 };

@@ -50,9 +50,9 @@ static const struct {
     enum disk_property property;
     int metric;
 } ata[] = {
-    {DISK_ATA_WRITE_CACHE, WRITE_CACHE},
+    {DISK_ATA_WRITE_CACHE,         WRITE_CACHE        },
     {DISK_ATA_WRITE_CACHE_ENABLED, WRITE_CACHE_ENABLED},
-    {DISK_ATA_ROTATION_RATE, ROTATION_RATE},
+    {DISK_ATA_ROTATION_RATE,       ROTATION_RATE      },
 };
 
 static void take_property(struct disk_info *d, struct str key, struct str value)

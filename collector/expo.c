@@ -287,16 +287,16 @@ static const struct {
     enum metric_type type;
     bool text_only;
 } type_names[] = {
-    {"counter", METRIC_COUNTER, false},
-    {"gauge", METRIC_GAUGE, false},
-    {"histogram", METRIC_HISTOGRAM, false},
-    {"summary", METRIC_SUMMARY, false},
-    {"untyped", METRIC_UNKNOWN, true},
-    {"unknown", METRIC_UNKNOWN, false},
-    {"gaugehistogram", METRIC_GAUGE_HISTOGRAM, false},
-    {"gauge_histogram", METRIC_GAUGE_HISTOGRAM, true},
-    {"info", METRIC_INFO, false},
-    {"stateset", METRIC_STATESET, false},
+    {"counter",         METRIC_COUNTER,         false},
+    {"gauge",           METRIC_GAUGE,           false},
+    {"histogram",       METRIC_HISTOGRAM,       false},
+    {"summary",         METRIC_SUMMARY,         false},
+    {"untyped",         METRIC_UNKNOWN,         true },
+    {"unknown",         METRIC_UNKNOWN,         false},
+    {"gaugehistogram",  METRIC_GAUGE_HISTOGRAM, false},
+    {"gauge_histogram", METRIC_GAUGE_HISTOGRAM, true },
+    {"info",            METRIC_INFO,            false},
+    {"stateset",        METRIC_STATESET,        false},
 };
 
 static int read_type(struct line *l, struct expo_entry *e)
@@ -351,7 +351,7 @@ static const struct {
 } keywords[] = {
     {{"HELP", 4}, EXPO_HELP, false},
     {{"TYPE", 4}, EXPO_TYPE, false},
-    {{"UNIT", 4}, EXPO_UNIT, true},
+    {{"UNIT", 4}, EXPO_UNIT, true },
 };
 
 /* The cursor stands on '#'. Text: anything else is a comment. OpenMetrics knows no comments. */

@@ -132,7 +132,11 @@ int influx_unescape_key(struct arena *a, struct str raw, struct str *out)
 
 /* The escapes of string fields: what follows the backslash, and what it means. */
 static const char string_escapes[][2] = {
-    {'"', '"'}, {'\\', '\\'}, {'n', '\n'}, {'r', '\r'}, {'t', '\t'},
+    {'"',  '"' },
+    {'\\', '\\'},
+    {'n',  '\n'},
+    {'r',  '\r'},
+    {'t',  '\t'},
 };
 
 static char string_escape(char c)
@@ -356,8 +360,16 @@ static const struct {
     const char *word;
     bool value;
 } bool_words[] = {
-    {"t", true},  {"T", true},  {"true", true},   {"True", true},   {"TRUE", true},
-    {"f", false}, {"F", false}, {"false", false}, {"False", false}, {"FALSE", false},
+    {"t",     true },
+    {"T",     true },
+    {"true",  true },
+    {"True",  true },
+    {"TRUE",  true },
+    {"f",     false},
+    {"F",     false},
+    {"false", false},
+    {"False", false},
+    {"FALSE", false},
 };
 
 static int read_bool(struct str word, struct influx_value *v)
@@ -381,12 +393,12 @@ static int read_float(struct str word, struct influx_value *v)
 }
 
 static const char *const value_problem[][2] = {
-    /* not a number; out of range */
-    [INFLUX_FLOAT] = {"invalid float value syntax", "float value out of range"},
-    [INFLUX_INT] = {"invalid integer value syntax", "integer value out of range"},
+  /* not a number; out of range */
+    [INFLUX_FLOAT] = {"invalid float value syntax",            "float value out of range"  },
+    [INFLUX_INT] = {"invalid integer value syntax",          "integer value out of range"},
     [INFLUX_UINT] = {"invalid unsigned integer value syntax",
-                     "unsigned integer value out of range"},
-    [INFLUX_BOOL] = {"invalid bool value", "invalid bool value"},
+                      "unsigned integer value out of range"                                },
+    [INFLUX_BOOL] = {"invalid bool value",                    "invalid bool value"        },
 };
 
 static int read_number(struct str word, struct influx_value *v)
@@ -467,12 +479,12 @@ static const struct {
     const char *names[2];
     int64_t ns;
 } precisions[] = {
-    [INFLUX_NS] = {{"ns", "n"}, 1},
-    [INFLUX_US] = {{"us", "u"}, 1000},
-    [INFLUX_MS] = {{"ms", "ms"}, 1000000},
-    [INFLUX_S] = {{"s", "s"}, INT64_C(1000000000)},
-    [INFLUX_M] = {{"m", "m"}, INT64_C(60000000000)},
-    [INFLUX_H] = {{"h", "h"}, INT64_C(3600000000000)},
+    [INFLUX_NS] = {{"ns", "n"},  1                     },
+    [INFLUX_US] = {{"us", "u"},  1000                  },
+    [INFLUX_MS] = {{"ms", "ms"}, 1000000               },
+    [INFLUX_S] = {{"s", "s"},   INT64_C(1000000000)   },
+    [INFLUX_M] = {{"m", "m"},   INT64_C(60000000000)  },
+    [INFLUX_H] = {{"h", "h"},   INT64_C(3600000000000)},
 };
 
 int influx_precision_of(struct str s, enum influx_precision *out)

@@ -23,7 +23,11 @@ static int add_name(struct buf *out, struct str s, const char *special, const ch
 }
 
 static const char string_escapes[][2] = {
-    {'"', '"'}, {'\\', '\\'}, {'\n', 'n'}, {'\r', 'r'}, {'\t', 't'},
+    {'"',  '"' },
+    {'\\', '\\'},
+    {'\n', 'n' },
+    {'\r', 'r' },
+    {'\t', 't' },
 };
 
 static void add_string(struct buf *out, struct str s)

@@ -6,8 +6,8 @@
 enum { LOAD1, LOAD5, LOAD15 };
 
 static const struct metric metrics[] = {
-    [LOAD1] = {"node_load1", "1m load average.", METRIC_GAUGE, UNIT_NONE, true},
-    [LOAD5] = {"node_load5", "5m load average.", METRIC_GAUGE, UNIT_NONE, true},
+    [LOAD1] = {"node_load1",  "1m load average.",  METRIC_GAUGE, UNIT_NONE, true},
+    [LOAD5] = {"node_load5",  "5m load average.",  METRIC_GAUGE, UNIT_NONE, true},
     [LOAD15] = {"node_load15", "15m load average.", METRIC_GAUGE, UNIT_NONE, true},
 };
 

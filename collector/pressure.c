@@ -27,10 +27,10 @@ static const struct {
     const char *path;
     int some, full; /* metrics of the two lines */
 } files[] = {
-    {"pressure/cpu", CPU_WAITING, NONE},
-    {"pressure/io", IO_WAITING, IO_STALLED},
+    {"pressure/cpu",    CPU_WAITING,    NONE          },
+    {"pressure/io",     IO_WAITING,     IO_STALLED    },
     {"pressure/memory", MEMORY_WAITING, MEMORY_STALLED},
-    {"pressure/irq", NONE, IRQ_STALLED},
+    {"pressure/irq",    NONE,           IRQ_STALLED   },
 };
 
 static bool find_total(struct str line, double *seconds)

@@ -122,7 +122,9 @@ static int given_options(const char *given, struct host_collector_options *out,
             return errmsg_set(err, E_INVALID, "\"%s\": expected NAME:key=value;key=value", given);
         rows[n++] = (conf_map_row){.key = key, .value = value};
     }
-    *out = (struct host_collector_options){.enabled = true, .options = {.count = n, .v = rows}};
+    *out = (struct host_collector_options){
+        .enabled = true, .options = {.count = n, .v = rows}
+    };
     return 0;
 }
 

@@ -84,8 +84,8 @@ static int accept_any(struct conf_ctx *c, const struct ynode *n, void *out)
 
 static const struct conf_option basic_auth_options[] = {
     {.key = "username", .type = CONF_STRING, .offset = FIELD(basic_username), .required = true},
-    {.key = "password", .type = CONF_STRING, .offset = FIELD(basic_password)},
-    {.key = "password_file", .type = CONF_STRING, .offset = FIELD(basic_password_file)},
+    {.key = "password",                 .type = CONF_STRING,                    .offset = FIELD(basic_password)               },
+    {.key = "password_file",                 .type = CONF_STRING,               .offset = FIELD(basic_password_file)},
 };
 static const struct conf_table basic_auth_table = {
     .name = "basic_auth",
@@ -95,8 +95,8 @@ static const struct conf_table basic_auth_table = {
 
 static const struct conf_option authorization_options[] = {
     {.key = "type", .type = CONF_STRING, .offset = FIELD(auth_type), .dflt = "Bearer"},
-    {.key = "credentials", .type = CONF_STRING, .offset = FIELD(bearer_token)},
-    {.key = "credentials_file", .type = CONF_STRING, .offset = FIELD(bearer_token_file)},
+    {.key = "credentials",             .type = CONF_STRING,             .offset = FIELD(bearer_token)       },
+    {.key = "credentials_file",             .type = CONF_STRING,        .offset = FIELD(bearer_token_file)},
 };
 static const struct conf_table authorization_table = {
     .name = "authorization",
@@ -105,13 +105,13 @@ static const struct conf_table authorization_table = {
 };
 
 static const struct conf_option tls_options[] = {
-    {.key = "ca_file", .type = CONF_STRING, .offset = FIELD(tls.ca_file)},
-    {.key = "cert_file", .type = CONF_STRING, .offset = FIELD(tls.cert_file)},
-    {.key = "key_file", .type = CONF_STRING, .offset = FIELD(tls.key_file)},
-    {.key = "server_name", .type = CONF_STRING, .offset = FIELD(tls.server_name)},
-    {.key = "insecure_skip_verify", .type = CONF_BOOL, .offset = FIELD(tls.insecure_skip_verify)},
-    {.key = "min_version", .type = CONF_CUSTOM, .custom = accept_any},
-    {.key = "max_version", .type = CONF_CUSTOM, .custom = accept_any},
+    {.key = "ca_file",              .type = CONF_STRING, .offset = FIELD(tls.ca_file)             },
+    {.key = "cert_file",            .type = CONF_STRING, .offset = FIELD(tls.cert_file)           },
+    {.key = "key_file",             .type = CONF_STRING, .offset = FIELD(tls.key_file)            },
+    {.key = "server_name",          .type = CONF_STRING, .offset = FIELD(tls.server_name)         },
+    {.key = "insecure_skip_verify", .type = CONF_BOOL,   .offset = FIELD(tls.insecure_skip_verify)},
+    {.key = "min_version",          .type = CONF_CUSTOM, .custom = accept_any                     },
+    {.key = "max_version",          .type = CONF_CUSTOM, .custom = accept_any                     },
 };
 
 static int validate_tls(struct conf_ctx *c, const struct ynode *n, void *out)
@@ -161,7 +161,7 @@ static const struct conf_option static_options[] = {
     {.key = "targets",
      .type = CONF_STRINGS,
      .offset = offsetof(struct scrape_static, targets),
-     .help = "host:port"},
+     .help = "host:port"                             },
     {.key = "labels",
      .type = CONF_MAP,
      .offset = offsetof(struct scrape_static, labels),

@@ -24,8 +24,12 @@ static const struct {
     struct str key;
     int metric;
 } lines[] = {
-    {{"intr", 4}, INTR},       {{"ctxt", 4}, CONTEXT_SWITCHES},  {{"btime", 5}, BOOT_TIME},
-    {{"processes", 9}, FORKS}, {{"procs_running", 13}, RUNNING}, {{"procs_blocked", 13}, BLOCKED},
+    {{"intr", 4},           INTR            },
+    {{"ctxt", 4},           CONTEXT_SWITCHES},
+    {{"btime", 5},          BOOT_TIME       },
+    {{"processes", 9},      FORKS           },
+    {{"procs_running", 13}, RUNNING         },
+    {{"procs_blocked", 13}, BLOCKED         },
 };
 
 /* The columns of the softirq line after the total, in the kernel's order. */

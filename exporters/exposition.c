@@ -19,8 +19,11 @@ static const struct {
     enum metric_type type;
     const char *suffix;
 } suffixes[] = {
-    {METRIC_HISTOGRAM, "_bucket"}, {METRIC_HISTOGRAM, "_sum"}, {METRIC_HISTOGRAM, "_count"},
-    {METRIC_SUMMARY, "_sum"},      {METRIC_SUMMARY, "_count"},
+    {METRIC_HISTOGRAM, "_bucket"},
+    {METRIC_HISTOGRAM, "_sum"   },
+    {METRIC_HISTOGRAM, "_count" },
+    {METRIC_SUMMARY,   "_sum"   },
+    {METRIC_SUMMARY,   "_count" },
 };
 
 void exposition_init(struct exposition *x, struct buf *out)

@@ -30,6 +30,8 @@ bool builtin_rules_at(size_t i, struct builtin_rules *out)
 {
     if (i >= sizeof sets / sizeof *sets) return false;
     size_t len = (size_t)(sets[i].end - sets[i].text);
-    *out = (struct builtin_rules){sets[i].name, sets[i].file, {sets[i].text, len}};
+    *out = (struct builtin_rules){
+        sets[i].name, sets[i].file, {sets[i].text, len}
+    };
     return true;
 }

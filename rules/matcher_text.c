@@ -80,7 +80,11 @@ static int operator_of(struct cursor *c, enum matcher_type *out)
         struct str text;
         enum matcher_type type;
     } ops[] = {
-        {STR("=~"), MATCH_RE}, {STR("!~"), MATCH_NRE}, {STR("!="), MATCH_NE}, {STR("="), MATCH_EQ}};
+        {STR("=~"), MATCH_RE },
+        {STR("!~"), MATCH_NRE},
+        {STR("!="), MATCH_NE },
+        {STR("="),  MATCH_EQ }
+    };
     skip_blanks(c);
     struct str rest = {c->in.p + c->pos, c->in.len - c->pos};
     for (size_t i = 0; i < COUNT(ops); i++)

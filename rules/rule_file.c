@@ -287,21 +287,21 @@ enum {
     RULE_ANNOTATIONS,
 };
 static const struct key_row rule_keys[] = {
-    [RULE_RECORD] = {"record", false},
-    [RULE_ALERT] = {"alert", false},
-    [RULE_EXPR] = {"expr", false},
-    [RULE_FOR] = {"for", false},
+    [RULE_RECORD] = {"record",          false},
+    [RULE_ALERT] = {"alert",           false},
+    [RULE_EXPR] = {"expr",            false},
+    [RULE_FOR] = {"for",             false},
     [RULE_KEEP] = {"keep_firing_for", false},
-    [RULE_LABELS] = {"labels", false},
-    [RULE_ANNOTATIONS] = {"annotations", false},
-    {"eval", true},
-    {"clear_threshold", true},
-    {"clear_expr", true},
-    {"clear_for", true},
-    {"no_data", true},
-    {"on_error", true},
-    {"missing_after", true},
-    {"flap", true},
+    [RULE_LABELS] = {"labels",          false},
+    [RULE_ANNOTATIONS] = {"annotations",     false},
+    {"eval",            true },
+    {"clear_threshold", true },
+    {"clear_expr",      true },
+    {"clear_for",       true },
+    {"no_data",         true },
+    {"on_error",        true },
+    {"missing_after",   true },
+    {"flap",            true },
 };
 
 static bool is_set(const struct ynode *n)
@@ -470,14 +470,14 @@ static void read_rule(struct reader *r, const struct ynode *n, struct rule_group
 
 enum { GROUP_NAME, GROUP_INTERVAL, GROUP_OFFSET, GROUP_LIMIT, GROUP_LABELS, GROUP_RULES };
 static const struct key_row group_keys[] = {
-    [GROUP_NAME] = {"name", false},
-    [GROUP_INTERVAL] = {"interval", false},
+    [GROUP_NAME] = {"name",         false},
+    [GROUP_INTERVAL] = {"interval",     false},
     [GROUP_OFFSET] = {"query_offset", false},
-    [GROUP_LIMIT] = {"limit", false},
-    [GROUP_LABELS] = {"labels", false},
-    [GROUP_RULES] = {"rules", false},
-    {"align", true},
-    {"eval_offset", true},
+    [GROUP_LIMIT] = {"limit",        false},
+    [GROUP_LABELS] = {"labels",       false},
+    [GROUP_RULES] = {"rules",        false},
+    {"align",        true },
+    {"eval_offset",  true },
 };
 
 static const char *read_group_name(struct reader *r, const struct fields *f,
@@ -533,7 +533,10 @@ static void read_group(struct reader *r, const struct ynode *n)
 }
 
 enum { FILE_GROUPS };
-static const struct key_row file_keys[] = {[FILE_GROUPS] = {"groups", false}, {"slos", true}};
+static const struct key_row file_keys[] = {
+    [FILE_GROUPS] = {"groups", false},
+      {"slos",   true }
+};
 
 static void read_file(struct reader *r)
 {

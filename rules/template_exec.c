@@ -105,10 +105,13 @@ static const struct {
     enum method method;
     size_t args;
 } methods[] = {
-    {"Format", TV_TIME, METHOD_FORMAT, 1},       {"String", TV_TIME, METHOD_STRING, 0},
-    {"Unix", TV_TIME, METHOD_UNIX, 0},           {"String", TV_DURATION, METHOD_STRING, 0},
-    {"Seconds", TV_DURATION, METHOD_SECONDS, 0}, {"Minutes", TV_DURATION, METHOD_MINUTES, 0},
-    {"Hours", TV_DURATION, METHOD_HOURS, 0},
+    {"Format",  TV_TIME,     METHOD_FORMAT,  1},
+    {"String",  TV_TIME,     METHOD_STRING,  0},
+    {"Unix",    TV_TIME,     METHOD_UNIX,    0},
+    {"String",  TV_DURATION, METHOD_STRING,  0},
+    {"Seconds", TV_DURATION, METHOD_SECONDS, 0},
+    {"Minutes", TV_DURATION, METHOD_MINUTES, 0},
+    {"Hours",   TV_DURATION, METHOD_HOURS,   0},
 };
 
 static int take_text(struct template_run *r, struct buf *b, struct tval *out)
@@ -392,7 +395,13 @@ static void print_escaped(struct str s, struct buf *out)
     static const struct {
         char c;
         const char *text;
-    } escapes[] = {{'<', "&lt;"}, {'>', "&gt;"}, {'&', "&amp;"}, {'"', "&#34;"}, {'\'', "&#39;"}};
+    } escapes[] = {
+        {'<',  "&lt;" },
+        {'>',  "&gt;" },
+        {'&',  "&amp;"},
+        {'"',  "&#34;"},
+        {'\'', "&#39;"}
+    };
     for (size_t i = 0; i < s.len; i++) {
         const char *text = NULL;
         for (size_t k = 0; k < COUNT(escapes); k++)

@@ -249,15 +249,15 @@ static const struct {
     unsigned kinds;
     void (*format)(const struct spec *sp, const struct tval *v, struct buf *out);
 } verbs[] = {
-    {"v", KIND(TV_FLOAT), format_double},
-    {"v", KINDS_ANY, format_any},
-    {"s", KINDS_COMPOUND, format_any},
-    {"t", KIND(TV_BOOL), format_any},
-    {"T", KINDS_ANY, format_type},
-    {"sqxX", KINDS_TEXT, format_text},
-    {"dboxX", KINDS_INTEGER, format_integer},
-    {"cU", KINDS_INTEGER, format_rune},
-    {"eEfFgG", KIND(TV_FLOAT), format_double},
+    {"v",      KIND(TV_FLOAT), format_double },
+    {"v",      KINDS_ANY,      format_any    },
+    {"s",      KINDS_COMPOUND, format_any    },
+    {"t",      KIND(TV_BOOL),  format_any    },
+    {"T",      KINDS_ANY,      format_type   },
+    {"sqxX",   KINDS_TEXT,     format_text   },
+    {"dboxX",  KINDS_INTEGER,  format_integer},
+    {"cU",     KINDS_INTEGER,  format_rune   },
+    {"eEfFgG", KIND(TV_FLOAT), format_double },
 };
 
 static void format_value(const struct spec *sp, const struct tval *v, struct buf *out)

@@ -251,18 +251,33 @@ static int escaped(struct template_run *r, const struct tval *args, size_t count
 FN(fn_html)
 {
     UNUSED(err);
-    static const struct escape html[] = {{'<', "&lt;"},  {'>', "&gt;"},   {'&', "&amp;"},
-                                         {'"', "&#34;"}, {'\'', "&#39;"}, {0, NULL}};
+    static const struct escape html[] = {
+        {'<',  "&lt;" },
+        {'>',  "&gt;" },
+        {'&',  "&amp;"},
+        {'"',  "&#34;"},
+        {'\'', "&#39;"},
+        {0,    NULL   }
+    };
     return escaped(r, args, count, html, out);
 }
 
 FN(fn_js)
 {
     UNUSED(err);
-    static const struct escape js[] = {{'\\', "\\\\"},    {'\'', "\\'"},     {'"', "\\\""},
-                                       {'<', "\\u003C"},  {'>', "\\u003E"},  {'&', "\\u0026"},
-                                       {'=', "\\u003D"},  {'\n', "\\u000A"}, {'\r', "\\u000D"},
-                                       {'\t', "\\u0009"}, {0, NULL}};
+    static const struct escape js[] = {
+        {'\\', "\\\\"   },
+        {'\'', "\\'"    },
+        {'"',  "\\\""   },
+        {'<',  "\\u003C"},
+        {'>',  "\\u003E"},
+        {'&',  "\\u0026"},
+        {'=',  "\\u003D"},
+        {'\n', "\\u000A"},
+        {'\r', "\\u000D"},
+        {'\t', "\\u0009"},
+        {0,    NULL     }
+    };
     return escaped(r, args, count, js, out);
 }
 

@@ -333,7 +333,12 @@ static int lex_inside(struct tlexer *l, struct errmsg *err)
         char c;
         enum ttok tok;
     } marks[] = {
-        {'|', TT_PIPE}, {'(', TT_LPAREN}, {')', TT_RPAREN}, {'=', TT_ASSIGN}, {',', TT_COMMA}};
+        {'|', TT_PIPE  },
+        {'(', TT_LPAREN},
+        {')', TT_RPAREN},
+        {'=', TT_ASSIGN},
+        {',', TT_COMMA }
+    };
 
     char c = at(l, l->pos);
     if (c == '"') return lex_string(l, err);

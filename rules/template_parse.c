@@ -465,11 +465,18 @@ static int parse_action(struct parser *p, struct tnode **out)
     static const struct {
         const char *word;
         enum tnode_kind kind;
-    } branches[] = {{"if", TNODE_IF}, {"with", TNODE_WITH}, {"range", TNODE_RANGE}};
+    } branches[] = {
+        {"if",    TNODE_IF   },
+        {"with",  TNODE_WITH },
+        {"range", TNODE_RANGE}
+    };
     static const struct {
         const char *word;
         enum tnode_kind kind;
-    } controls[] = {{"break", TNODE_BREAK}, {"continue", TNODE_CONTINUE}};
+    } controls[] = {
+        {"break",    TNODE_BREAK   },
+        {"continue", TNODE_CONTINUE}
+    };
 
     for (size_t i = 0; i < COUNT(branches); i++)
         if (at_word(p, branches[i].word))
@@ -538,7 +545,10 @@ int template_parse(struct str text, const char *name, struct arena *a, struct te
     t->text = arena_str(a, text);
     t->name = arena_strndup(a, name, strlen(name));
     if (!t->text.p || !t->name) return -ENOMEM;
-    *p = (struct parser){.lex = {.text = t->text, .arena = a}, .t = t, .arena = a, .err = err};
+    *p = (struct parser){
+        .lex = {.text = t->text, .arena = a},
+          .t = t, .arena = a, .err = err
+    };
     for (size_t i = 0; i < COUNT(known); i++)
         p->vars[p->var_count++] = str_of(known[i]);
 

@@ -68,13 +68,6 @@ unwelcome() {
         -- '*.c' '*.h' ':!tests/lint.sh'
 }
 
-formatted() {
-    local bad
-    bad=$(git ls-files '*.c' '*.h' | xargs clang-format --dry-run 2>&1 | grep -c 'warning:')
-    [ "$bad" -eq 0 ] || { git ls-files '*.c' '*.h' | xargs clang-format --dry-run 2>&1 |
-        grep 'warning:' | cut -d: -f1 | sort | uniq -c; return 1; }
-}
-
 shell_syntax() {
     local bad=0 f
     for f in $(git ls-files '*.sh' .ci/run); do
@@ -123,7 +116,7 @@ complexity() {
 check "includes point downwards" include_directions
 check "each library behind its one door" one_door
 check "no unwelcome functions" unwelcome
-check "formatted" formatted
+check "formatted" tests/format.sh check
 check "shell scripts parse" shell_syntax
 check "clang-tidy" tidy
 check "cppcheck" cppcheck_clean

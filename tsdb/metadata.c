@@ -59,7 +59,10 @@ static struct metric_metadata view(const struct entry *e)
 {
     const char *help = e->text + e->name_len + 1, *unit = help + e->help_len + 1;
     return (struct metric_metadata){
-        entry_name(e), {help, e->help_len}, {unit, e->unit_len}, e->type};
+        entry_name(e), {help, e->help_len},
+         {unit, e->unit_len},
+         e->type
+    };
 }
 
 /* The index of the first entry not before the name. */

@@ -137,11 +137,11 @@ static void compare_counts(struct verify *c, const struct partition_state *s)
         const char *what;
         uint64_t found, stated;
     } rows[] = {
-        {"series", c->found.series, s->series},
-        {"groups", c->found.groups, s->groups},
-        {"samples", c->found.samples, s->samples},
+        {"series",     c->found.series,           s->series          },
+        {"groups",     c->found.groups,           s->groups          },
+        {"samples",    c->found.samples,          s->samples         },
         {"first time", (uint64_t)c->found.min_ms, (uint64_t)s->min_ms},
-        {"last time", (uint64_t)c->found.max_ms, (uint64_t)s->max_ms},
+        {"last time",  (uint64_t)c->found.max_ms, (uint64_t)s->max_ms},
     };
     for (size_t i = 0; i < COUNT(rows); i++)
         if (rows[i].found != rows[i].stated)

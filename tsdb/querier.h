@@ -16,7 +16,7 @@
 #include "tsdb/labels.h"
 
 /* The staleness marker is this NaN, bit for bit; an ordinary NaN is 0x7ff8000000000001. */
-#define STALE_NAN_BITS UINT64_C(0x7ff0000000000002)
+#define STALE_NAN_BITS  UINT64_C(0x7ff0000000000002)
 #define NORMAL_NAN_BITS UINT64_C(0x7ff8000000000001)
 static inline uint64_t double_bits(double v)
 {
@@ -38,22 +38,22 @@ static inline bool is_stale(double v)
 /* What one query may use; 0 = unlimited. Exceeding one is E_LIMIT with an errmsg that names it. */
 struct query_budget {
     uint64_t max_series;
-    uint64_t max_samples;      /* read from storage */
+    uint64_t max_samples; /* read from storage */
     uint64_t used_series, used_samples;
-    const int *cancel;         /* may be NULL; looked at often: non-zero ends in E_CANCELED */
-    int64_t deadline_mono_ns;  /* 0: none; past it E_TIMEOUT */
+    const int *cancel;        /* may be NULL; looked at often: non-zero ends in E_CANCELED */
+    int64_t deadline_mono_ns; /* 0: none; past it E_TIMEOUT */
 };
 
 struct select_request {
     const struct matcher *matchers;
     size_t matcher_count;
-    int64_t start_ms, end_ms;  /* both included */
-    int64_t step_ms;           /* hint; 0 for instant reads */
-    const char *func;          /* hint: the function around the selector, or "" */
-    bool latest_only;          /* instant read: the newest sample in [start, end] is enough */
-    bool sorted;               /* series in labels_cmp order */
+    int64_t start_ms, end_ms;    /* both included */
+    int64_t step_ms;             /* hint; 0 for instant reads */
+    const char *func;            /* hint: the function around the selector, or "" */
+    bool latest_only;            /* instant read: the newest sample in [start, end] is enough */
+    bool sorted;                 /* series in labels_cmp order */
     struct query_budget *budget; /* may be NULL */
-    struct arena *arena;       /* labels of the answer live here */
+    struct arena *arena;         /* labels of the answer live here */
 };
 
 /* One series and its samples of the asked range, in time order, timestamps unique. Staleness

@@ -28,8 +28,8 @@ struct tsdb_options {
     int64_t max_series;            /* active series; more: new ones are refused, known ones go on */
     int64_t max_series_per_metric; /* 0 = none */
     int64_t max_labels, max_label_value_bytes;
-    int64_t future_limit_ms;       /* samples further ahead of now are refused (10 min) */
-    int64_t flush_turn_ms;         /* a full turn over the head (30 min) */
+    int64_t future_limit_ms;         /* samples further ahead of now are refused (10 min) */
+    int64_t flush_turn_ms;           /* a full turn over the head (30 min) */
     enum tsdb_durability durability; /* of pushed data */
 };
 
@@ -60,12 +60,12 @@ struct tsdb_point {
 
 struct tsdb_append_result {
     size_t stored;
-    size_t duplicates;   /* same time, same bits: dropped */
-    size_t too_old;      /* beyond retention or the out-of-order window */
-    size_t too_new;      /* beyond future_limit_ms */
-    size_t stale_refs;   /* ref no longer valid; first_stale is the index of the first */
+    size_t duplicates; /* same time, same bits: dropped */
+    size_t too_old;    /* beyond retention or the out-of-order window */
+    size_t too_new;    /* beyond future_limit_ms */
+    size_t stale_refs; /* ref no longer valid; first_stale is the index of the first */
     size_t first_stale;
-    uint64_t lsn;        /* for tsdb_wait */
+    uint64_t lsn; /* for tsdb_wait */
 };
 
 /* Appends a batch. It is in the head (visible to select) and in the WAL buffer when this returns;
@@ -87,20 +87,26 @@ int tsdb_flush(struct tsdb *db, struct errmsg *err) MUST_CHECK;
 
 struct tsdb_stats {
     uint64_t head_series, head_bytes;
-    int64_t head_min_ms, head_max_ms;     /* INT64_MAX/MIN when empty */
+    int64_t head_min_ms, head_max_ms; /* INT64_MAX/MIN when empty */
     uint64_t samples_appended, duplicates, out_of_order, too_old, too_new, series_created,
         series_refused;
     uint64_t wal_bytes, wal_syncs, wal_sync_ns, wal_failures, wal_replayed_samples, wal_damaged;
     uint64_t partitions, partition_bytes, flushes, flush_ns, groups_written, quarantined;
-    int64_t oldest_ms;                    /* of anything stored; INT64_MAX when empty */
+    int64_t oldest_ms; /* of anything stored; INT64_MAX when empty */
     bool writable;
 };
 void tsdb_stats(struct tsdb *db, struct tsdb_stats *out);
 
 /* Metadata of metrics, in memory, last writer wins: what HELP and TYPE said. */
 enum metric_type {
-    METRIC_UNKNOWN, METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM, METRIC_SUMMARY,
-    METRIC_GAUGE_HISTOGRAM, METRIC_INFO, METRIC_STATESET,
+    METRIC_UNKNOWN,
+    METRIC_COUNTER,
+    METRIC_GAUGE,
+    METRIC_HISTOGRAM,
+    METRIC_SUMMARY,
+    METRIC_GAUGE_HISTOGRAM,
+    METRIC_INFO,
+    METRIC_STATESET,
 };
 const char *metric_type_name(enum metric_type t); /* "counter", ...; "unknown" */
 struct metric_metadata {

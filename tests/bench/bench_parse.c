@@ -108,11 +108,15 @@ static void bench_expo(const struct buf *bodies)
 static void bench_scrape(const struct buf *bodies, struct tsdb *db)
 {
     static const char *address[] = {"localhost:9100"};
-    struct scrape_static s = {.targets = {.count = 1, .v = address}};
-    struct scrape_config c = {.job_name = "node",
-                              .scheme = "http",
-                              .metrics_path = "/metrics",
-                              .static_configs = {1, &s}};
+    struct scrape_static s = {
+        .targets = {.count = 1, .v = address}
+    };
+    struct scrape_config c = {
+        .job_name = "node",
+        .scheme = "http",
+        .metrics_path = "/metrics",
+        .static_configs = {1, &s}
+    };
     struct scrape_target **t;
     struct scrape_store store;
     struct scrape_counts counts;

@@ -169,11 +169,11 @@ static inline bool has_type(struct reading *r, struct str family, struct str typ
         const char *name;
         enum metric_type type, other;
     } types[] = {
-        {"counter", METRIC_COUNTER, METRIC_COUNTER},
-        {"gauge", METRIC_GAUGE, METRIC_GAUGE},
-        {"summary", METRIC_SUMMARY, METRIC_SUMMARY},
+        {"counter",   METRIC_COUNTER,   METRIC_COUNTER        },
+        {"gauge",     METRIC_GAUGE,     METRIC_GAUGE          },
+        {"summary",   METRIC_SUMMARY,   METRIC_SUMMARY        },
         {"histogram", METRIC_HISTOGRAM, METRIC_GAUGE_HISTOGRAM},
-        {"untyped", METRIC_UNKNOWN, METRIC_UNKNOWN},
+        {"untyped",   METRIC_UNKNOWN,   METRIC_UNKNOWN        },
     };
     for (size_t i = 0; i < r->count; i++) {
         const struct found *f = &r->v[i];

@@ -27,7 +27,9 @@ static struct labels labels_of(char c)
     static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz";
     struct label *l = letters[c - 'a'];
     l[0] = (struct label){STR("alertname"), STR("A")};
-    l[1] = (struct label){STR("x"), {alphabet + (c - 'a'), 1}};
+    l[1] = (struct label){
+        STR("x"), {alphabet + (c - 'a'), 1}
+    };
     return (struct labels){l, 2};
 }
 
@@ -198,18 +200,28 @@ static void equal_labels_are_refused(void **state)
 
 static void values_and_annotations_follow(void **state)
 {
-    static const struct label first[] = {{{"summary", 7}, {"one", 3}}};
-    static const struct label second[] = {{{"summary", 7}, {"two", 3}}};
+    static const struct label first[] = {
+        {{"summary", 7}, {"one", 3}}
+    };
+    static const struct label second[] = {
+        {{"summary", 7}, {"two", 3}}
+    };
     struct alert_state s = {0};
     struct alert_params p = {0};
     struct errmsg err;
     bool changed;
-    struct alert_element e = {labels_of('a'), {first, 1}, 1};
+    struct alert_element e = {
+        labels_of('a'), {first, 1},
+         1
+    };
     UNUSED(state);
     assert_int_equal(alert_step(&s, &p, 0, &e, 1, &changed, &err), 0);
     assert_true(changed);
     assert_true(str_eq(s.v[0]->annotations.v[0].value, STR("one")));
-    e = (struct alert_element){labels_of('a'), {second, 1}, 2};
+    e = (struct alert_element){
+        labels_of('a'), {second, 1},
+         2
+    };
     assert_int_equal(alert_step(&s, &p, 1000, &e, 1, &changed, &err), 0);
     assert_false(changed);
     assert_true(str_eq(s.v[0]->annotations.v[0].value, STR("two")));

@@ -19,19 +19,19 @@ static void times(void **state)
         int rc;
         int64_t ms;
     } rows[] = {
-        {"", E_PARSE, 0},
-        {"30s", E_PARSE, 0},
-        {"123", 0, 123000},
-        {"2015-06-03T13:21:58.555Z", 0, 1433337718555},
-        {"2015-06-03T14:21:58.555+01:00", 0, 1433337718555},
-        {"1543578564.705", 0, 1543578564705},
-        {"-1.5", 0, -1500},
-        {"1e300", E_PARSE, 0},
-        {"9e15", 0, API_TIME_MAX},
-        {"-9e15", 0, API_TIME_MIN},
-        {"now", E_PARSE, 0},
-        {"12 ", E_PARSE, 0},
-        {"NaN", E_PARSE, 0},
+        {"",                              E_PARSE, 0            },
+        {"30s",                           E_PARSE, 0            },
+        {"123",                           0,       123000       },
+        {"2015-06-03T13:21:58.555Z",      0,       1433337718555},
+        {"2015-06-03T14:21:58.555+01:00", 0,       1433337718555},
+        {"1543578564.705",                0,       1543578564705},
+        {"-1.5",                          0,       -1500        },
+        {"1e300",                         E_PARSE, 0            },
+        {"9e15",                          0,       API_TIME_MAX },
+        {"-9e15",                         0,       API_TIME_MIN },
+        {"now",                           E_PARSE, 0            },
+        {"12 ",                           E_PARSE, 0            },
+        {"NaN",                           E_PARSE, 0            },
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -49,17 +49,17 @@ static void durations(void **state)
         int rc;
         int64_t ms;
     } rows[] = {
-        {"abc", E_PARSE, 0},
-        {"2015-06-03T13:21:58.555Z", E_PARSE, 0},
-        {"148966367200.372", E_PARSE, 0},
-        {"123", 0, 123000},
-        {"0.25", 0, 250},
-        {"-5", 0, -5000},
-        {"15s", 0, 15000},
-        {"1h30m", 0, 5400000},
-        {"5mm", E_PARSE, 0},
-        {"", E_PARSE, 0},
-        {"Inf", E_PARSE, 0},
+        {"abc",                      E_PARSE, 0      },
+        {"2015-06-03T13:21:58.555Z", E_PARSE, 0      },
+        {"148966367200.372",         E_PARSE, 0      },
+        {"123",                      0,       123000 },
+        {"0.25",                     0,       250    },
+        {"-5",                       0,       -5000  },
+        {"15s",                      0,       15000  },
+        {"1h30m",                    0,       5400000},
+        {"5mm",                      E_PARSE, 0      },
+        {"",                         E_PARSE, 0      },
+        {"Inf",                      E_PARSE, 0      },
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -77,23 +77,23 @@ static void samples(void **state)
         double v;
         const char *text;
     } rows[] = {
-        {0, 0, "[0,\"0\"]"},
-        {10, 20, "[0.010,\"20\"]"},
-        {1001, 20, "[1.001,\"20\"]"},
-        {1010, 20, "[1.010,\"20\"]"},
-        {1500, 0.5, "[1.500,\"0.5\"]"},
-        {-1, 1, "[-0.001,\"1\"]"},
-        {-2000, 1, "[-2,\"1\"]"},
-        {12345678123456555, 20, "[12345678123456.555,\"20\"]"},
-        {0, 1234567.8, "[0,\"1234567.8\"]"},
-        {0, 1.2345678e-67, "[0,\"1.2345678e-67\"]"},
-        {0, 1e21, "[0,\"1e+21\"]"},
-        {0, 123456789012345680000., "[0,\"123456789012345680000\"]"},
-        {0, (double)INFINITY, "[0,\"+Inf\"]"},
-        {0, -(double)INFINITY, "[0,\"-Inf\"]"},
-        {0, (double)NAN, "[0,\"NaN\"]"},
-        {0, -1.7976931348623157e308, "[0,\"-1.7976931348623157e+308\"]"},
-        {INT64_MIN, 0, "[-9223372036854775.808,\"0\"]"},
+        {0,                 0,                       "[0,\"0\"]"                       },
+        {10,                20,                      "[0.010,\"20\"]"                  },
+        {1001,              20,                      "[1.001,\"20\"]"                  },
+        {1010,              20,                      "[1.010,\"20\"]"                  },
+        {1500,              0.5,                     "[1.500,\"0.5\"]"                 },
+        {-1,                1,                       "[-0.001,\"1\"]"                  },
+        {-2000,             1,                       "[-2,\"1\"]"                      },
+        {12345678123456555, 20,                      "[12345678123456.555,\"20\"]"     },
+        {0,                 1234567.8,               "[0,\"1234567.8\"]"               },
+        {0,                 1.2345678e-67,           "[0,\"1.2345678e-67\"]"           },
+        {0,                 1e21,                    "[0,\"1e+21\"]"                   },
+        {0,                 123456789012345680000.,  "[0,\"123456789012345680000\"]"   },
+        {0,                 (double)INFINITY,        "[0,\"+Inf\"]"                    },
+        {0,                 -(double)INFINITY,       "[0,\"-Inf\"]"                    },
+        {0,                 (double)NAN,             "[0,\"NaN\"]"                     },
+        {0,                 -1.7976931348623157e308, "[0,\"-1.7976931348623157e+308\"]"},
+        {INT64_MIN,         0,                       "[-9223372036854775.808,\"0\"]"   },
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -121,8 +121,14 @@ static void failures_of_evaluation_have_their_type(void **state)
     static const struct {
         int rc;
         const char *type;
-    } rows[] = {{E_TIMEOUT, "timeout"}, {E_CANCELED, "canceled"},       {E_EXEC, "execution"},
-                {E_LIMIT, "execution"}, {E_UNAVAILABLE, "unavailable"}, {E_CORRUPT, "internal"}};
+    } rows[] = {
+        {E_TIMEOUT,     "timeout"    },
+        {E_CANCELED,    "canceled"   },
+        {E_EXEC,        "execution"  },
+        {E_LIMIT,       "execution"  },
+        {E_UNAVAILABLE, "unavailable"},
+        {E_CORRUPT,     "internal"   }
+    };
     struct errmsg err = {.text = "why"};
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -134,9 +140,18 @@ static void failures_of_evaluation_have_their_type(void **state)
 
 static void a_result_is_printed_by_its_type(void **state)
 {
-    struct label up[] = {{STR("__name__"), STR("up")}, {STR("job"), STR("a\"b")}};
-    struct promql_point points[] = {{1000, 1}, {2000, 2}};
-    struct promql_series_result series = {{up, 2}, points, 1};
+    struct label up[] = {
+        {STR("__name__"), STR("up")  },
+        {STR("job"),      STR("a\"b")}
+    };
+    struct promql_point points[] = {
+        {1000, 1},
+        {2000, 2}
+    };
+    struct promql_series_result series = {
+        {up, 2},
+        points, 1
+    };
     struct promql_result vector = {.type = T_VECTOR, .series = &series, .series_count = 1};
     struct promql_result scalar = {.type = T_SCALAR, .scalar = 2.5};
     struct promql_result string = {.type = T_STRING, .string = STR("x")};
@@ -148,13 +163,13 @@ static void a_result_is_printed_by_its_type(void **state)
         {&vector, false,
          "{\"resultType\":\"vector\",\"result\":[{\"metric\":{\"__name__\":\"up\",\"job\":"
          "\"a\\\"b\"},"
-         "\"value\":[1,\"1\"]}]}"},
+         "\"value\":[1,\"1\"]}]}"                                            },
         {&vector, true,
          "{\"resultType\":\"matrix\",\"result\":[{\"metric\":{\"__name__\":\"up\",\"job\":"
          "\"a\\\"b\"},"
-         "\"values\":[[1,\"1\"]]}]}"},
+         "\"values\":[[1,\"1\"]]}]}"                                         },
         {&scalar, false, "{\"resultType\":\"scalar\",\"result\":[5,\"2.5\"]}"},
-        {&string, false, "{\"resultType\":\"string\",\"result\":[5,\"x\"]}"},
+        {&string, false, "{\"resultType\":\"string\",\"result\":[5,\"x\"]}"  },
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -171,7 +186,10 @@ static void a_result_is_printed_by_its_type(void **state)
 
 static void annotations_and_truncation_are_told(void **state)
 {
-    struct promql_annotation notes[] = {{true, "careful (1:1)"}, {false, "note (1:2)"}};
+    struct promql_annotation notes[] = {
+        {true,  "careful (1:1)"},
+        {false, "note (1:2)"   }
+    };
     struct promql_result res = {.annotations = notes, .annotation_count = 2};
     struct response p;
     struct json j;
@@ -208,7 +226,11 @@ static void decimation_keeps_least_and_greatest_of_each_span(void **state)
 
 static void decimation_leaves_short_series_alone(void **state)
 {
-    struct promql_point v[] = {{0, 1}, {1, 2}, {2, 3}};
+    struct promql_point v[] = {
+        {0, 1},
+        {1, 2},
+        {2, 3}
+    };
     (void)state;
     assert_int_equal(api_decimate(v, 3, 0, 2, 3), 3);
     assert_int_equal(api_decimate(v, 3, 0, 2, 0), 3);
@@ -224,7 +246,13 @@ static void decimation_survives_nan_and_odd_times(void **state)
         v[i] = (struct promql_point){API_TIME_MIN + i, i % 2 ? (double)NAN : i};
     size_t n = api_decimate(v, 100, API_TIME_MIN, API_TIME_MAX, 10);
     assert_true(n >= 1 && n <= 10);
-    struct promql_point out[] = {{-5, 1}, {-4, 2}, {50, 3}, {900, 4}, {901, 5}};
+    struct promql_point out[] = {
+        {-5,  1},
+        {-4,  2},
+        {50,  3},
+        {900, 4},
+        {901, 5}
+    };
     n = api_decimate(out, 5, 0, 100, 4);
     assert_true(n >= 1 && n <= 5);
 }

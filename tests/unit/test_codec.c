@@ -195,12 +195,12 @@ static void bytes_are_those_of_version_1(void **state)
         size_t count;
         const char *hex;
     } rows[] = {
-        {{0}, 1, "010000"},
-        {{42.5, 42.5}, 2, "0101d206"},
-        {{1, 2, 3, 4}, 4, "02000202"},
-        {{0, 10, 30, 40}, 4, "0400000a010202"},
+        {{0},                     1, "010000"                      },
+        {{42.5, 42.5},            2, "0101d206"                    },
+        {{1, 2, 3, 4},            4, "02000202"                    },
+        {{0, 10, 30, 40},         4, "0400000a010202"              },
         {{1, STALE, HUGE_VAL, 1}, 4, "0180020203000000000000f07f02"},
-        {{1.0 / 3}, 1, "01800101555555555555d53f00"},
+        {{1.0 / 3},               1, "01800101555555555555d53f00"  },
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct buf b = BUF_INIT(1024);
@@ -289,26 +289,26 @@ static void bad_bytes_are_refused(void **state)
         const char *bytes;
         size_t len, count;
     } rows[] = {
-        {"", 0, 1},                                                  /* nothing */
-        {"\x01", 1, 1},                                              /* no domain */
-        {"\x01\x00", 2, 1},                                          /* no number */
-        {"\x00\x00\x02", 3, 1},                                      /* id 0 */
-        {"\x07\x00\x02", 3, 1},                                      /* an id of the future */
-        {"\x01\x10\x02", 3, 1},                                      /* scale 16 */
-        {"\x01\x00\x02\x00", 4, 1},                                  /* a byte too many */
-        {"\x01\x00\x02", 3, 0},                                      /* no samples */
-        {"\x01\x00\x02", 3, CODEC_BLOCK_MAX + 1},                    /* too many */
-        {"\x01\x80\x00\x02", 4, 1},                                  /* specials, but none */
-        {"\x01\x80\x01\x02\x02", 5, 1},                              /* special behind the end */
-        {"\x01\x80\x02\x00\x00\x02", 6, 2},                          /* the same special twice */
-        {"\x01\x80\x01\x01\x00\x00\x02", 7, 1},                      /* its bits cut off */
-        {"\x01\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 12, 1}, /* a varint of 65 bits */
-        {"\x04\x00\x00\x01\x41\x00", 6, 2},                          /* a width of 65 */
-        {"\x04\x00\x00\x01\x80\x02\x00", 7, 2},         /* more exceptions than numbers */
-        {"\x04\x00\x00\x01\x80\x01\x00\x05\x00", 9, 2}, /* one outside the frame */
-        {"\x04\x00\x00\x01\x08\x00", 6, 2},             /* packed bytes cut off */
-        {"\x05\x00\x00\x01\x00", 5, 2},                 /* second differences of two numbers */
-        {"\x06\x00\x01\x02\x03", 5, 1},                 /* half a raw number */
+        {"",                                                 0,  1                  }, /* nothing */
+        {"\x01",                                             1,  1                  }, /* no domain */
+        {"\x01\x00",                                         2,  1                  }, /* no number */
+        {"\x00\x00\x02",                                     3,  1                  }, /* id 0 */
+        {"\x07\x00\x02",                                     3,  1                  }, /* an id of the future */
+        {"\x01\x10\x02",                                     3,  1                  }, /* scale 16 */
+        {"\x01\x00\x02\x00",                                 4,  1                  }, /* a byte too many */
+        {"\x01\x00\x02",                                     3,  0                  }, /* no samples */
+        {"\x01\x00\x02",                                     3,  CODEC_BLOCK_MAX + 1}, /* too many */
+        {"\x01\x80\x00\x02",                                 4,  1                  }, /* specials, but none */
+        {"\x01\x80\x01\x02\x02",                             5,  1                  }, /* special behind the end */
+        {"\x01\x80\x02\x00\x00\x02",                         6,  2                  }, /* the same special twice */
+        {"\x01\x80\x01\x01\x00\x00\x02",                     7,  1                  }, /* its bits cut off */
+        {"\x01\x00\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", 12, 1                  }, /* a varint of 65 bits */
+        {"\x04\x00\x00\x01\x41\x00",                         6,  2                  }, /* a width of 65 */
+        {"\x04\x00\x00\x01\x80\x02\x00",                     7,  2                  }, /* more exceptions than numbers */
+        {"\x04\x00\x00\x01\x80\x01\x00\x05\x00",             9,  2                  }, /* one outside the frame */
+        {"\x04\x00\x00\x01\x08\x00",                         6,  2                  }, /* packed bytes cut off */
+        {"\x05\x00\x00\x01\x00",                             5,  2                  }, /* second differences of two numbers */
+        {"\x06\x00\x01\x02\x03",                             5,  1                  }, /* half a raw number */
     };
     double v[CODEC_BLOCK_MAX];
     for (size_t i = 0; i < COUNT(rows); i++) {

@@ -86,15 +86,15 @@ static void mistakes_are_told_with_their_place(void **state)
         int line;
         const char *text, *hint;
     } cases[] = {
-        {"host: {memifno: true}", 1, "unknown collector \"memifno\"", "meminfo"},
-        {"host:\n  cpu: maybe", 2, "expected true, false or a mapping", NULL},
-        {"host:\n  cpu: [1]", 2, "expected true, false or a mapping", NULL},
-        {"host: [cpu]", 1, "expected a mapping", NULL},
-        {"host:\n  netdev: {device_exclude: {a: b}}", 2, "expected a value", NULL},
-        {"host:\n  netdev: {device_exclude: [{a: b}]}", 2, "expected a plain value", NULL},
-        {"interval: 30s", 1, "slow_interval is shorter", NULL},
-        {"intervall: 1s", 1, "intervall", "interval"},
-        {"interval: 1ms", 1, "interval", NULL},
+        {"host: {memifno: true}",                       1, "unknown collector \"memifno\"",     "meminfo" },
+        {"host:\n  cpu: maybe",                         2, "expected true, false or a mapping", NULL      },
+        {"host:\n  cpu: [1]",                           2, "expected true, false or a mapping", NULL      },
+        {"host: [cpu]",                                 1, "expected a mapping",                NULL      },
+        {"host:\n  netdev: {device_exclude: {a: b}}",   2, "expected a value",                  NULL      },
+        {"host:\n  netdev: {device_exclude: [{a: b}]}", 2, "expected a plain value",            NULL      },
+        {"interval: 30s",                               1, "slow_interval is shorter",          NULL      },
+        {"intervall: 1s",                               1, "intervall",                         "interval"},
+        {"interval: 1ms",                               1, "interval",                          NULL      },
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct decoded *d = *state = decode(cases[i].yaml);

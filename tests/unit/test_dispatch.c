@@ -70,7 +70,10 @@ static int on_flushed(void *arg, struct alert_group *g)
 static void put(struct fixture *f, const char *name, const char *instance, int64_t ends_ms,
                 int64_t now_ms)
 {
-    struct label labels[] = {{STR("alertname"), str_of(name)}, {STR("instance"), str_of(instance)}};
+    struct label labels[] = {
+        {STR("alertname"), str_of(name)    },
+        {STR("instance"),  str_of(instance)}
+    };
     struct alert a = {
         .labels = {labels, COUNT(labels)},
         .starts_ms = 1000,
@@ -264,21 +267,21 @@ static void broken_configurations_are_told(void **state)
         const char *yaml, *said;
         int line;
     } rows[] = {
-        {"route: {receiver: x}\n", "no receiver has this name", 1},
-        {"receivers:\n- name: a\n", "receivers without a route", 1},
-        {"route: {receiver: a, matchers: ['b=c']}\nreceivers: [{name: a}]\n", "root route", 1},
-        {"route:\n  receiver: a\n  group_by: [a, ...]\nreceivers: [{name: a}]\n", "goes alone", 3},
-        {"route:\n  receiver: a\n  repeat_interval: 0s\nreceivers: [{name: a}]\n", "zero", 3},
-        {"route: {receiver: a}\nreceivers:\n- name: a\n- name: a\n", "exists already", 4},
-        {"route: {receiver: a}\nreceivers:\n- name: a\n  webhook_configs:\n  - {}\n", "needs url",
-         5},
+        {"route: {receiver: x}\n",                                                                 "no receiver has this name", 1},
+        {"receivers:\n- name: a\n",                                                                "receivers without a route", 1},
+        {"route: {receiver: a, matchers: ['b=c']}\nreceivers: [{name: a}]\n",                      "root route",                1},
+        {"route:\n  receiver: a\n  group_by: [a, ...]\nreceivers: [{name: a}]\n",                  "goes alone",                3},
+        {"route:\n  receiver: a\n  repeat_interval: 0s\nreceivers: [{name: a}]\n",                 "zero",                      3},
+        {"route: {receiver: a}\nreceivers:\n- name: a\n- name: a\n",                               "exists already",            4},
+        {"route: {receiver: a}\nreceivers:\n- name: a\n  webhook_configs:\n  - {}\n",              "needs url",
+         5                                                                                                                       },
         {"route: {receiver: a}\nreceivers:\n- name: a\n  webhook_configs:\n  - url: ftp://x\n",
-         "not an http", 5},
+         "not an http",                                                                                                         5},
         {"route: {receiver: a}\nreceivers:\n- name: a\n  slack_configs: [{}]\n",
-         "not supported yet", 4},
-        {"route: {receiver: a, group_wate: 3s}\nreceivers: [{name: a}]\n", "group_wate", 1},
+         "not supported yet",                                                                                                   4},
+        {"route: {receiver: a, group_wate: 3s}\nreceivers: [{name: a}]\n",                         "group_wate",                1},
         {"route:\n  receiver: a\n  routes:\n  - matchers: ['a=~\"(\"']\nreceivers: [{name: a}]\n",
-         "missing closing )", 4},
+         "missing closing )",                                                                                                   4},
     };
     UNUSED(state);
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -341,13 +344,19 @@ static void answers_are_classified(void **state)
         int rc, status;
         enum delivery want;
     } rows[] = {
-        {0, 200, DELIVERY_DONE},        {0, 204, DELIVERY_DONE},
-        {0, 301, DELIVERY_DEAD},        {0, 400, DELIVERY_DEAD},
-        {0, 404, DELIVERY_DEAD},        {0, 408, DELIVERY_RETRY},
-        {0, 425, DELIVERY_RETRY},       {0, 429, DELIVERY_RETRY},
-        {0, 500, DELIVERY_RETRY},       {0, 503, DELIVERY_RETRY},
-        {E_TIMEOUT, 0, DELIVERY_RETRY}, {E_UNAVAILABLE, 0, DELIVERY_RETRY},
-        {E_INVALID, 0, DELIVERY_RETRY},
+        {0,             200, DELIVERY_DONE },
+        {0,             204, DELIVERY_DONE },
+        {0,             301, DELIVERY_DEAD },
+        {0,             400, DELIVERY_DEAD },
+        {0,             404, DELIVERY_DEAD },
+        {0,             408, DELIVERY_RETRY},
+        {0,             425, DELIVERY_RETRY},
+        {0,             429, DELIVERY_RETRY},
+        {0,             500, DELIVERY_RETRY},
+        {0,             503, DELIVERY_RETRY},
+        {E_TIMEOUT,     0,   DELIVERY_RETRY},
+        {E_UNAVAILABLE, 0,   DELIVERY_RETRY},
+        {E_INVALID,     0,   DELIVERY_RETRY},
     };
     UNUSED(state);
     for (size_t i = 0; i < COUNT(rows); i++)

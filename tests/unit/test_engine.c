@@ -368,13 +368,16 @@ static void slots_stand_on_multiples_and_late_ones_are_counted(void **state)
         int64_t last, now, mono_ms, next;
         uint64_t missed;
     } cases[] = {
-        {0, 5300, 0, 6000, 0},         {6000, 6000, 0, 7000, 0},         {6000, 6999, 999, 7000, 0},
-        {6000, 5999, 0, 7000, 0},                                        /* woken a moment early */
-        {6000, 7001, 1001, 8000, 1},                                     /* 7000 has passed */
-        {6000, 9500, 3500, 10000, 3},  {6000, 3606500, 500, 3607000, 0}, /* the clock was set
-                             forward */
-        {6000, 4500, 400, 7000, 0},                                      /* set back a little */
-        {3600000, 6500, 400, 7000, 0}, /* set back a lot: follow */
+        {0,       5300,    0,    6000,    0},
+        {6000,    6000,    0,    7000,    0},
+        {6000,    6999,    999,  7000,    0},
+        {6000,    5999,    0,    7000,    0}, /* woken a moment early */
+        {6000,    7001,    1001, 8000,    1}, /* 7000 has passed */
+        {6000,    9500,    3500, 10000,   3},
+        {6000,    3606500, 500,  3607000, 0}, /* the clock was set
+  forward */
+        {6000,    4500,    400,  7000,    0}, /* set back a little */
+        {3600000, 6500,    400,  7000,    0}, /* set back a lot: follow */
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         uint64_t missed = 99;
@@ -394,9 +397,17 @@ static void costly_collectors_run_less_often(void **state)
         int64_t cpu_ms, interval_ms;
         unsigned want;
     } cases[] = {
-        {1, 1, 1000, 1},  {1, 10, 1000, 1},  {1, 11, 1000, 2},     {2, 11, 1000, 2},
-        {2, 21, 1000, 4}, {4, 11, 1000, 4},  {4, 9, 1000, 2},      {2, 1, 1000, 1},
-        {1, 2, 100, 2},   {64, 1, 1000, 32}, {64, 9999, 1000, 64},
+        {1,  1,    1000, 1 },
+        {1,  10,   1000, 1 },
+        {1,  11,   1000, 2 },
+        {2,  11,   1000, 2 },
+        {2,  21,   1000, 4 },
+        {4,  11,   1000, 4 },
+        {4,  9,    1000, 2 },
+        {2,  1,    1000, 1 },
+        {1,  2,    100,  2 },
+        {64, 1,    1000, 32},
+        {64, 9999, 1000, 64},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         unsigned got =

@@ -93,9 +93,18 @@ static void files_of_any_size_are_read_whole(void **state)
     static const struct {
         size_t len, page, steady_reads;
     } cases[] = {
-        {0, 4096, 1},       {1, 4096, 1},        {2047, 4096, 1},  {2048, 4096, 2},
-        {4095, 4096, 2},    {4096, 4096, 2},     {4097, 4096, 2},  {9000, 4096, 3},
-        {9000, 1 << 20, 2}, {20000, 1 << 20, 2}, {12288, 4096, 4}, {60000, 4096, 16},
+        {0,     4096,    1 },
+        {1,     4096,    1 },
+        {2047,  4096,    1 },
+        {2048,  4096,    2 },
+        {4095,  4096,    2 },
+        {4096,  4096,    2 },
+        {4097,  4096,    2 },
+        {9000,  4096,    3 },
+        {9000,  1 << 20, 2 },
+        {20000, 1 << 20, 2 },
+        {12288, 4096,    4 },
+        {60000, 4096,    16},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct procfs *f = *state = procfs_new(cases[i].len, cases[i].page);
@@ -228,10 +237,10 @@ static void paths_follow_the_roots(void **state)
         const char *want_proc, *want_sys;
         bool net_of_init;
     } cases[] = {
-        {"", "", "", "/proc", "/sys", false},
-        {"/host", "", "", "/host/proc", "/host/sys", true},
-        {"/host/", "", "", "/host/proc", "/host/sys", true},
-        {"/host", "/p/", "/s", "/p", "/s", false},
+        {"",       "",    "",   "/proc",      "/sys",      false},
+        {"/host",  "",    "",   "/host/proc", "/host/sys", true },
+        {"/host/", "",    "",   "/host/proc", "/host/sys", true },
+        {"/host",  "/p/", "/s", "/p",         "/s",        false},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct collector_config c = {

@@ -302,21 +302,21 @@ static void listen_addresses(void **state)
         int rc;
         bool loopback;
     } rows[] = {
-        {"127.0.0.1:7788", 0, true},
-        {"127.9.9.9:0", 0, true},
-        {"[::1]:80", 0, true},
-        {"localhost:1", 0, true},
-        {"0.0.0.0:7788", 0, false},
-        {":7788", 0, false},
-        {"[::]:7788", 0, false},
-        {"192.0.2.1:80", 0, false},
-        {"7788", E_INVALID, false},
-        {"127.0.0.1", E_INVALID, false},
-        {"127.0.0.1:", E_INVALID, false},
+        {"127.0.0.1:7788",  0,         true },
+        {"127.9.9.9:0",     0,         true },
+        {"[::1]:80",        0,         true },
+        {"localhost:1",     0,         true },
+        {"0.0.0.0:7788",    0,         false},
+        {":7788",           0,         false},
+        {"[::]:7788",       0,         false},
+        {"192.0.2.1:80",    0,         false},
+        {"7788",            E_INVALID, false},
+        {"127.0.0.1",       E_INVALID, false},
+        {"127.0.0.1:",      E_INVALID, false},
         {"127.0.0.1:65536", E_INVALID, false},
-        {"127.0.0.1:-1", E_INVALID, false},
-        {"example.org:80", E_INVALID, false},
-        {"", E_INVALID, false},
+        {"127.0.0.1:-1",    E_INVALID, false},
+        {"example.org:80",  E_INVALID, false},
+        {"",                E_INVALID, false},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {

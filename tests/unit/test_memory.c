@@ -113,7 +113,9 @@ static void packed_values_come_back(void **state)
     pack_u64(&b, UINT64_MAX);
     pack_double(&b, -0.0);
     pack_str(&b, STR("text"));
-    struct unpack u = {.rest = {b.p, b.len}};
+    struct unpack u = {
+        .rest = {b.p, b.len}
+    };
     for (size_t i = 0; i < COUNT(signed_values); i++)
         assert_true(unpack_i64(&u) == signed_values[i]);
     assert_true(unpack_u64(&u) == UINT64_MAX);
@@ -129,7 +131,9 @@ static void packed_values_come_back(void **state)
 static void unpacking_trusts_nothing(void **state)
 {
     static const char endless[] = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff";
-    struct unpack u = {.rest = {endless, sizeof endless - 1}};
+    struct unpack u = {
+        .rest = {endless, sizeof endless - 1}
+    };
     UNUSED(state);
     assert_int_equal(unpack_u64(&u), 0);
     assert_true(u.bad);
@@ -184,7 +188,13 @@ static void hashes_match_published_vectors(void **state)
     assert_string_equal(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
     static const struct {
         const char *plain, *coded;
-    } rows[] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}};
+    } rows[] = {
+        {"",     ""        },
+        {"f",    "Zg=="    },
+        {"fo",   "Zm8="    },
+        {"foo",  "Zm9v"    },
+        {"foob", "Zm9vYg=="}
+    };
     for (size_t i = 0; i < COUNT(rows); i++) { /* RFC 4648, section 10 */
         char out[16];
         uint8_t back[16];

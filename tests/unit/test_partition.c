@@ -113,7 +113,10 @@ static struct batch *make_batch(uint32_t first_id, size_t series, int64_t from, 
         b->labels[i][1] = (struct label){STR("job"), STR("nöde")};
         for (size_t k = 0; k < count; k++)
             b->v[i][k] = value_of(id, from + (int64_t)k);
-        b->blocks[i] = (struct partition_block){id, {b->labels[i], 2}, b->t, b->v[i], count};
+        b->blocks[i] = (struct partition_block){
+            id, {b->labels[i], 2},
+             b->t, b->v[i], count
+        };
     }
     return b;
 }
@@ -187,14 +190,14 @@ static void fill_model(struct partition *p)
 static void expect_model(struct partition *p)
 {
     static const int64_t ranges[][2] = {
-        {0, MODEL_TURNS * TURN - 1},
-        {0, 0},
-        {599, 600},
-        {600, 1199},
-        {1234, 5678},
-        {7199, 7199},
-        {700, 700},
-        {1, 7198},
+        {0,    MODEL_TURNS * TURN - 1},
+        {0,    0                     },
+        {599,  600                   },
+        {600,  1199                  },
+        {1234, 5678                  },
+        {7199, 7199                  },
+        {700,  700                   },
+        {1,    7198                  },
     };
     struct partition_reader *r;
     assert_int_equal(partition_reader_new(p, &r), 0);
@@ -276,7 +279,10 @@ static void long_series_spans_groups(void **state)
         v[k] = sin(k);
     }
     struct label label = {STR(METRIC_NAME), STR("noise")};
-    struct partition_block b[] = {{5, {&label, 1}, t, v, N}, {9, {&label, 1}, t, v, N}};
+    struct partition_block b[] = {
+        {5, {&label, 1}, t, v, N},
+        {9, {&label, 1}, t, v, N}
+    };
     struct partition_write w = {3, 1, b, 2, false};
     assert_int_equal(partition_append(f->p, &w, &f->err), 0);
     expect_sound(f->p);
@@ -321,14 +327,14 @@ static void bad_writes_are_refused(void **state)
         size_t count;
         uint32_t slice;
     } rows[] = {
-        {{{1, ls, down, v, 2}}, 1, 0},
-        {{{1, ls, same, v, 2}}, 1, 0},
-        {{{1, ls, before, v, 2}}, 1, 0},
-        {{{1, ls, after, v, 2}}, 1, 0},
-        {{{1, bad, up, v, 2}}, 1, 0},
-        {{{2, ls, up, v, 2}, {1, ls, up, v, 2}}, 2, 0},
-        {{{2, ls, up, v, 2}, {2, ls, up, v, 2}}, 2, 0},
-        {{{1, ls, up, v, 2}}, 1, SLICE_COUNT},
+        {{{1, ls, down, v, 2}},                  1, 0          },
+        {{{1, ls, same, v, 2}},                  1, 0          },
+        {{{1, ls, before, v, 2}},                1, 0          },
+        {{{1, ls, after, v, 2}},                 1, 0          },
+        {{{1, bad, up, v, 2}},                   1, 0          },
+        {{{2, ls, up, v, 2}, {1, ls, up, v, 2}}, 2, 0          },
+        {{{2, ls, up, v, 2}, {2, ls, up, v, 2}}, 2, 0          },
+        {{{1, ls, up, v, 2}},                    1, SLICE_COUNT},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct partition_write w = {rows[i].slice, 5, rows[i].b, rows[i].count, false};
@@ -350,7 +356,10 @@ static void late_groups_overlap(void **state)
     struct sample_vec s = {0};
     int64_t t[] = {DAY + 500, DAY + 1000};
     double v[] = {-1, -2};
-    struct partition_block b = {1, {NULL, 0}, t, v, 2};
+    struct partition_block b = {
+        1, {NULL, 0},
+         t, v, 2
+    };
     struct partition_write w = {1, 9, &b, 1, true};
     assert_int_equal(append(f->p, 1, 1, 0, 3, 8), 0);
     assert_int_equal(partition_append(f->p, &w, &f->err), 0);
@@ -428,7 +437,10 @@ static void random_write(struct fixture *f, struct model *m)
             t += 1 + (int64_t)(draw(m, 4) ? 999 : draw(m, 60000));
         }
         if (!w.late) m->next[i] = t;
-        blocks[w.count++] = (struct partition_block){i * 7, {NULL, 0}, b->t, b->v, b->count};
+        blocks[w.count++] = (struct partition_block){
+            i * 7, {NULL, 0},
+               b->t, b->v, b->count
+        };
     }
     assert_int_equal(partition_append(f->p, &w, &f->err), 0);
     assert_int_equal(partition_slice_lsn(f->p, w.slice), w.lsn);

@@ -347,19 +347,19 @@ static void *evaluate_deep_expressions(void *arg)
         const char *before, *after;
         int depth;
     } nests[] = {
-        {"absent(", ")", 240},
-        {"label_replace(", ", \"a\", \"b\", \"c\", \"d\")", 240},
-        {"label_join(", ", \"a\", \"b\", \"job\")", 240},
-        {"histogram_quantile(0.5, ", ")", 240},
-        {"sum by (job) (", ")", 240},
-        {"topk(1, ", ")", 240},
-        {"quantile(0.5, ", ")", 240},
-        {"count_values(\"v\", ", ")", 240},
-        {"max_over_time((", ")[5m:1m])", 80},
-        {"(up + on (job) ", ")", 120},
-        {"(up or ", ")", 120},
-        {"vector(scalar(", "))", 120},
-        {"-", "", 240},
+        {"absent(",                  ")",                             240},
+        {"label_replace(",           ", \"a\", \"b\", \"c\", \"d\")", 240},
+        {"label_join(",              ", \"a\", \"b\", \"job\")",      240},
+        {"histogram_quantile(0.5, ", ")",                             240},
+        {"sum by (job) (",           ")",                             240},
+        {"topk(1, ",                 ")",                             240},
+        {"quantile(0.5, ",           ")",                             240},
+        {"count_values(\"v\", ",     ")",                             240},
+        {"max_over_time((",          ")[5m:1m])",                     80 },
+        {"(up + on (job) ",          ")",                             120},
+        {"(up or ",                  ")",                             120},
+        {"vector(scalar(",           "))",                            120},
+        {"-",                        "",                              240},
     };
     struct world *w = arg;
     for (size_t i = 0; i < COUNT(nests); i++) {

@@ -32,7 +32,10 @@ struct fixture {
 
 static int setup(void **state)
 {
-    static const struct label extra[] = {{{"instance", 8}, {"n1", 2}}, {{"job", 3}, {"influx", 6}}};
+    static const struct label extra[] = {
+        {{"instance", 8}, {"n1", 2}    },
+        {{"job", 3},      {"influx", 6}}
+    };
     struct fixture *f = xzalloc(sizeof *f);
     fake_init(&f->db);
     f->env.time = &fixed_time;

@@ -26,35 +26,35 @@ static void anchored_patterns_match_whole_texts(void **state)
         const char *pattern, *text;
         int want;
     } rows[] = {
-        {"foo", "foo", 1},
-        {"foo", "foobar", 0},
-        {"a|b", "b", 1},
-        {"a|b", "ab", 0},
-        {"", "", 1},
-        {".*", "a\nb", 1},
-        {"a.b", "a\nb", 1},
-        {"foo$", "foo\n", 0},
-        {"(?i)k", "\xe2\x84\xaa", 1}, /* the Kelvin sign folds to k */
-        {"\\d+", "\xd9\xa3", 0},      /* an Arabic digit is no \d in RE2 */
-        {"\\w+", "\xc3\xa9", 0},
-        {"\\s", "\v", 0},
-        {"\\v", "\v", 1},
-        {"[[:space:]]", "\v", 1},
-        {"\\pL+", "\xc3\xa9", 1},
-        {"\\p{Greek}", "\xce\xb1", 1},
-        {"\\p{^Greek}", "a", 1},
-        {"[^\\S]", " ", 1},
-        {"\\Qa.b\\E", "a.b", 1},
-        {"\\Qa.b\\E", "axb", 0},
-        {"\\x41\\x{42}\\103", "ABC", 1},
-        {"x{,3}", "x{,3}", 1},
-        {"a{2,3}", "aaa", 1},
-        {"[]a]+", "]a", 1},
-        {"[a-]+", "a-", 1},
-        {"(?P<n>a)(b)?", "a", 1},
-        {"(?:a|(?i:b))c", "Bc", 1},
-        {"\\Aa\\z", "a", 1},
-        {"(?m)a$\\n^b", "a\nb", 1},
+        {"foo",               "foo",          1},
+        {"foo",               "foobar",       0},
+        {"a|b",               "b",            1},
+        {"a|b",               "ab",           0},
+        {"",                  "",             1},
+        {".*",                "a\nb",         1},
+        {"a.b",               "a\nb",         1},
+        {"foo$",              "foo\n",        0},
+        {"(?i)k",             "\xe2\x84\xaa", 1}, /* the Kelvin sign folds to k */
+        {"\\d+",              "\xd9\xa3",     0}, /* an Arabic digit is no \d in RE2 */
+        {"\\w+",              "\xc3\xa9",     0},
+        {"\\s",               "\v",           0},
+        {"\\v",               "\v",           1},
+        {"[[:space:]]",       "\v",           1},
+        {"\\pL+",             "\xc3\xa9",     1},
+        {"\\p{Greek}",        "\xce\xb1",     1},
+        {"\\p{^Greek}",       "a",            1},
+        {"[^\\S]",            " ",            1},
+        {"\\Qa.b\\E",         "a.b",          1},
+        {"\\Qa.b\\E",         "axb",          0},
+        {"\\x41\\x{42}\\103", "ABC",          1},
+        {"x{,3}",             "x{,3}",        1},
+        {"a{2,3}",            "aaa",          1},
+        {"[]a]+",             "]a",           1},
+        {"[a-]+",             "a-",           1},
+        {"(?P<n>a)(b)?",      "a",            1},
+        {"(?:a|(?i:b))c",     "Bc",           1},
+        {"\\Aa\\z",           "a",            1},
+        {"(?m)a$\\n^b",       "a\nb",         1},
     };
     UNUSED(state);
     for (size_t i = 0; i < COUNT(rows); i++)
@@ -123,9 +123,17 @@ static void literals_and_prefixes_are_seen(void **state)
         size_t literals;
         const char *prefix;
     } rows[] = {
-        {"a|b|c", 3, ""},        {"foo", 1, "foo"},  {"foo\\.bar|x", 2, ""}, {"foo.*", 0, "foo"},
-        {"fo+", 0, "f"},         {"(?i)foo", 0, ""}, {"a|b.*", 0, ""},       {"(a|b)", 0, ""},
-        {"\\Qx.y\\E", 1, "x.y"}, {"", 1, ""},        {"a|", 2, ""},
+        {"a|b|c",       3, ""   },
+        {"foo",         1, "foo"},
+        {"foo\\.bar|x", 2, ""   },
+        {"foo.*",       0, "foo"},
+        {"fo+",         0, "f"  },
+        {"(?i)foo",     0, ""   },
+        {"a|b.*",       0, ""   },
+        {"(a|b)",       0, ""   },
+        {"\\Qx.y\\E",   1, "x.y"},
+        {"",            1, ""   },
+        {"a|",          2, ""   },
     };
     UNUSED(state);
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -143,14 +151,14 @@ static void templates_expand_as_in_go(void **state)
     static const struct {
         const char *pattern, *text, *template, *want;
     } rows[] = {
-        {"(.*)-(.*)", "a-b", "$2-$1", "b-a"},
-        {"(?P<x>.*)", "a", "${x}!", "a!"},
-        {"(a)", "a", "$1x", ""},
-        {"(a)", "a", "${1}x", "ax"},
-        {"(a)(b)?", "a", "[$2]", "[]"},
-        {"a", "a", "$$1", "$1"},
-        {"a", "a", "cost $", "cost $"},
-        {"a", "a", "${", "${"},
+        {"(.*)-(.*)", "a-b", "$2-$1",  "b-a"   },
+        {"(?P<x>.*)", "a",   "${x}!",  "a!"    },
+        {"(a)",       "a",   "$1x",    ""      },
+        {"(a)",       "a",   "${1}x",  "ax"    },
+        {"(a)(b)?",   "a",   "[$2]",   "[]"    },
+        {"a",         "a",   "$$1",    "$1"    },
+        {"a",         "a",   "cost $", "cost $"},
+        {"a",         "a",   "${",     "${"    },
     };
     UNUSED(state);
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -170,9 +178,9 @@ static void every_match_is_replaced(void **state)
         const char *pattern, *text, *template, *want;
     } rows[] = {
         {"a(x*)b", "-ab-axxb-", "${1}W", "-W-xxW-"},
-        {"x*", "abxd", "-", "-a-b-d-"},
-        {"é", "éé", "e", "ee"},
-        {"z", "abc", "-", "abc"},
+        {"x*",     "abxd",      "-",     "-a-b-d-"},
+        {"é",     "éé",      "e",     "ee"     },
+        {"z",      "abc",       "-",     "abc"    },
     };
     UNUSED(state);
     for (size_t i = 0; i < COUNT(rows); i++) {

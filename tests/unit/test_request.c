@@ -37,26 +37,26 @@ static void targets(void **state)
         const char *path;
         size_t params;
     } rows[] = {
-        {"/", 0, "/", 0},
-        {"/a/b?", 0, "/a/b", 0},
-        {"/a?x=1&y=2", 0, "/a", 2},
-        {"/a?x=1&&y", 0, "/a", 2},
-        {"/a%2Fb", 0, "/a/b", 0},
-        {"/a%252Fb", 0, "/a%2Fb", 0},
-        {"/a+b", 0, "/a+b", 0},
-        {"http://host:1/p?q=1", 0, "/p", 1},
-        {"http://host", 0, "/", 0},
-        {"/caf%C3%A9", 0, "/caf\xc3\xa9", 0},
-        {"/%00", E_INVALID, NULL, 0},
-        {"/%0a", E_INVALID, NULL, 0},
-        {"/%7f", E_INVALID, NULL, 0},
-        {"/%", E_INVALID, NULL, 0},
-        {"/%2", E_INVALID, NULL, 0},
-        {"/%g0", E_INVALID, NULL, 0},
-        {"/a?x=%zz", E_INVALID, NULL, 0},
-        {"", E_INVALID, NULL, 0},
-        {"*", E_INVALID, NULL, 0},
-        {"?a=b", E_INVALID, NULL, 0},
+        {"/",                   0,         "/",            0},
+        {"/a/b?",               0,         "/a/b",         0},
+        {"/a?x=1&y=2",          0,         "/a",           2},
+        {"/a?x=1&&y",           0,         "/a",           2},
+        {"/a%2Fb",              0,         "/a/b",         0},
+        {"/a%252Fb",            0,         "/a%2Fb",       0},
+        {"/a+b",                0,         "/a+b",         0},
+        {"http://host:1/p?q=1", 0,         "/p",           1},
+        {"http://host",         0,         "/",            0},
+        {"/caf%C3%A9",          0,         "/caf\xc3\xa9", 0},
+        {"/%00",                E_INVALID, NULL,           0},
+        {"/%0a",                E_INVALID, NULL,           0},
+        {"/%7f",                E_INVALID, NULL,           0},
+        {"/%",                  E_INVALID, NULL,           0},
+        {"/%2",                 E_INVALID, NULL,           0},
+        {"/%g0",                E_INVALID, NULL,           0},
+        {"/a?x=%zz",            E_INVALID, NULL,           0},
+        {"",                    E_INVALID, NULL,           0},
+        {"*",                   E_INVALID, NULL,           0},
+        {"?a=b",                E_INVALID, NULL,           0},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -110,7 +110,13 @@ static void request_ids_are_kept_only_when_printable(void **state)
     static const struct {
         const char *given;
         bool kept;
-    } rows[] = {{"abc-123", true}, {"", false}, {"a b", false}, {"a\nb", false}, {"\x80", false}};
+    } rows[] = {
+        {"abc-123", true },
+        {"",        false},
+        {"a b",     false},
+        {"a\nb",    false},
+        {"\x80",    false}
+    };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct fixture f;
@@ -150,7 +156,9 @@ static size_t pack(const char *text, size_t len, int window, unsigned char *out,
 
 static int decode(const char *coding, const void *p, size_t len, size_t max, char *out, size_t *n)
 {
-    struct request r = {.body = {p, len}};
+    struct request r = {
+        .body = {p, len}
+    };
     struct buf b = BUF_INIT(max);
     struct str s;
     r.header[HDR_CONTENT_ENCODING] = coding;
@@ -217,11 +225,15 @@ static void answers_are_compressed_by_accept_encoding(void **state)
         const char *encoding;
         bool vary;
     } rows[] = {
-        {"gzip", 5000, "gzip", true},       {"deflate, gzip;q=0.5", 5000, "gzip", true},
-        {"deflate", 5000, "deflate", true}, {"*", 5000, "gzip", true},
-        {"gzip;q=0", 5000, NULL, true},     {"gzip;q=0, deflate", 5000, "deflate", true},
-        {"br", 5000, NULL, true},           {NULL, 5000, NULL, true},
-        {"gzip", 1000, NULL, false},
+        {"gzip",                5000, "gzip",    true },
+        {"deflate, gzip;q=0.5", 5000, "gzip",    true },
+        {"deflate",             5000, "deflate", true },
+        {"*",                   5000, "gzip",    true },
+        {"gzip;q=0",            5000, NULL,      true },
+        {"gzip;q=0, deflate",   5000, "deflate", true },
+        {"br",                  5000, NULL,      true },
+        {NULL,                  5000, NULL,      true },
+        {"gzip",                1000, NULL,      false},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -267,8 +279,16 @@ static void errors_take_the_status_of_their_type(void **state)
     static const struct {
         const char *type;
         int status;
-    } rows[] = {{"bad_data", 400}, {"execution", 422}, {"timeout", 503},  {"unavailable", 503},
-                {"canceled", 499}, {"not_found", 404}, {"internal", 500}, {"?", 500}};
+    } rows[] = {
+        {"bad_data",    400},
+        {"execution",   422},
+        {"timeout",     503},
+        {"unavailable", 503},
+        {"canceled",    499},
+        {"not_found",   404},
+        {"internal",    500},
+        {"?",           500}
+    };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct response p;

@@ -122,19 +122,19 @@ static void paths_match_exactly(void **state)
     static const struct {
         const char *path, *route, *arg;
     } rows[] = {
-        {"/api/v1/query", "/api/v1/query", NULL},
-        {"/api/v1/query/", NULL, NULL},
-        {"/API/v1/query", NULL, NULL},
-        {"//api/v1/query", NULL, NULL},
-        {"/api/v1/./query", NULL, NULL},
+        {"/api/v1/query",            "/api/v1/query",               NULL },
+        {"/api/v1/query/",           NULL,                          NULL },
+        {"/API/v1/query",            NULL,                          NULL },
+        {"//api/v1/query",           NULL,                          NULL },
+        {"/api/v1/./query",          NULL,                          NULL },
         {"/api/v1/label/job/values", "/api/v1/label/{name}/values", "job"},
-        {"/api/v1/label//values", NULL, NULL},
-        {"/api/v1/label/a/b/values", NULL, NULL},
-        {"/api/v1/label/values", NULL, NULL},
-        {"/ui/host.js", "/ui/*", NULL},
-        {"/ui/", NULL, NULL},
-        {"/", "/", NULL},
-        {"", NULL, NULL},
+        {"/api/v1/label//values",    NULL,                          NULL },
+        {"/api/v1/label/a/b/values", NULL,                          NULL },
+        {"/api/v1/label/values",     NULL,                          NULL },
+        {"/ui/host.js",              "/ui/*",                       NULL },
+        {"/ui/",                     NULL,                          NULL },
+        {"/",                        "/",                           NULL },
+        {"",                         NULL,                          NULL },
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -170,17 +170,17 @@ static void strangers_hosts_are_refused_on_loopback(void **state)
         const char *host;
         int status;
     } rows[] = {
-        {"127.0.0.1:7788", 200},
-        {"localhost", 200},
-        {"LOCALHOST:1", 200},
-        {"[::1]:7788", 200},
-        {"192.0.2.7", 200},
-        {"mon.example.org:80", 200},
-        {"evil.example", 403},
-        {"localhost.evil.example", 403},
-        {"127.0.0.1.nip.io", 403},
-        {"", 403},
-        {"[::1", 403},
+        {"127.0.0.1:7788",               200},
+        {"localhost",                    200},
+        {"LOCALHOST:1",                  200},
+        {"[::1]:7788",                   200},
+        {"192.0.2.7",                    200},
+        {"mon.example.org:80",           200},
+        {"evil.example",                 403},
+        {"localhost.evil.example",       403},
+        {"127.0.0.1.nip.io",             403},
+        {"",                             403},
+        {"[::1",                         403},
         {"mon.example.org.evil.example", 403},
     };
     (void)state;
@@ -198,15 +198,15 @@ static void other_sites_change_nothing(void **state)
         const char *value;
         int status;
     } rows[] = {
-        {HTTP_POST, HDR_ORIGIN, NULL, 503},
-        {HTTP_POST, HDR_ORIGIN, "http://127.0.0.1:7788", 503},
-        {HTTP_POST, HDR_ORIGIN, "http://127.0.0.1:9999", 403},
-        {HTTP_POST, HDR_ORIGIN, "http://evil.example", 403},
-        {HTTP_POST, HDR_ORIGIN, "null", 403},
-        {HTTP_POST, HDR_SEC_FETCH_SITE, "same-origin", 503},
-        {HTTP_POST, HDR_SEC_FETCH_SITE, "none", 503},
-        {HTTP_POST, HDR_SEC_FETCH_SITE, "same-site", 403},
-        {HTTP_POST, HDR_SEC_FETCH_SITE, "cross-site", 403},
+        {HTTP_POST, HDR_ORIGIN,         NULL,                    503},
+        {HTTP_POST, HDR_ORIGIN,         "http://127.0.0.1:7788", 503},
+        {HTTP_POST, HDR_ORIGIN,         "http://127.0.0.1:9999", 403},
+        {HTTP_POST, HDR_ORIGIN,         "http://evil.example",   403},
+        {HTTP_POST, HDR_ORIGIN,         "null",                  403},
+        {HTTP_POST, HDR_SEC_FETCH_SITE, "same-origin",           503},
+        {HTTP_POST, HDR_SEC_FETCH_SITE, "none",                  503},
+        {HTTP_POST, HDR_SEC_FETCH_SITE, "same-site",             403},
+        {HTTP_POST, HDR_SEC_FETCH_SITE, "cross-site",            403},
     };
     static const char *const targets[] = {"/write", "/-/reload", "/api/v1/query"};
     (void)state;

@@ -270,10 +270,12 @@ static int apply(struct bench *b, const char *text)
     assert_non_null(f);
     fputs(text, f);
     fclose(f);
-    struct rules_config c = {.files = {.count = 1, .v = files},
-                             .interval_ms = 1000,
-                             .base_dir = b->dir,
-                             .external_url = "http://mon:7788"};
+    struct rules_config c = {
+        .files = {.count = 1, .v = files},
+        .interval_ms = 1000,
+        .base_dir = b->dir,
+        .external_url = "http://mon:7788"
+    };
     int rc = rules_engine_apply(b->engine, &c, &d);
     if (rc < 0 && d.first) print_message("%s:%d %s\n", d.first->file, d.first->line, d.first->text);
     diags_release(&d);
@@ -303,7 +305,10 @@ static void pass(struct bench *b, int64_t ms)
 /* One second a turn; before each, x is stored for every letter. */
 static void seconds_with(struct bench *b, int n, double v)
 {
-    static const struct label x[] = {{{"__name__", 8}, {"x", 1}}, {{"x", 1}, {"1", 1}}};
+    static const struct label x[] = {
+        {{"__name__", 8}, {"x", 1}},
+        {{"x", 1},        {"1", 1}}
+    };
     for (int i = 0; i < n; i++) {
         int64_t t = b->clock.wall_ms;
         assert_int_equal(memstore_add(b->db.mem, (struct labels){x, 2}, t, v), 0);
@@ -484,9 +489,15 @@ static void errors_keep_alerts_and_show(void **state)
               "  - {record: same, expr: 'label_replace(x, \"x\", \"one\", \"\", \"\") or "
               "label_replace(y, \"x\", \"one\", \"\", \"\")'}\n"
               "  - {alert: Broken, expr: vector(1), annotations: {summary: '{{ query \"(\" }}'}}\n";
-    static const struct label y1[] = {{{"__name__", 8}, {"y", 1}}, {{"x", 1}, {"1", 1}}};
+    static const struct label y1[] = {
+        {{"__name__", 8}, {"y", 1}},
+        {{"x", 1},        {"1", 1}}
+    };
     static const struct label y2[] = {
-        {{"__name__", 8}, {"y", 1}}, {{"x", 1}, {"1", 1}}, {{"z", 1}, {"1", 1}}};
+        {{"__name__", 8}, {"y", 1}},
+        {{"x", 1},        {"1", 1}},
+        {{"z", 1},        {"1", 1}}
+    };
     struct bench *b = *state;
     engine_start(b, two);
     seconds_with(b, 1, 9);
@@ -510,7 +521,10 @@ static void errors_keep_alerts_and_show(void **state)
 static void equal_labels_are_an_error(void **state)
 {
     struct bench *b = *state;
-    static const struct label other[] = {{{"__name__", 8}, {"x", 1}}, {{"x", 1}, {"2", 1}}};
+    static const struct label other[] = {
+        {{"__name__", 8}, {"x", 1}},
+        {{"x", 1},        {"2", 1}}
+    };
     engine_start(b, GROUP "  - {record: r, expr: x, labels: {x: same}}\n"
                           "  - {alert: A, expr: x, labels: {x: same}}\n");
     assert_int_equal(memstore_add(b->db.mem, (struct labels){other, 2}, b->clock.wall_ms, 1), 0);
@@ -523,7 +537,10 @@ static void equal_labels_are_an_error(void **state)
 static void limits_are_kept(void **state)
 {
     struct bench *b = *state;
-    static const struct label other[] = {{{"__name__", 8}, {"x", 1}}, {{"x", 1}, {"2", 1}}};
+    static const struct label other[] = {
+        {{"__name__", 8}, {"x", 1}},
+        {{"x", 1},        {"2", 1}}
+    };
     engine_start(b, "groups:\n- name: g\n  interval: 1s\n  limit: 1\n  rules:\n"
                     "  - {record: r, expr: x}\n  - {alert: A, expr: x}\n");
     seconds_with(b, 1, 1);

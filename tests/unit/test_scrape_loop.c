@@ -269,13 +269,13 @@ static void failures_are_told_by_kind(void **state)
         const char *path, *error;
         int64_t body_limit, sample_limit, timeout_ms;
     } rows[] = {
-        {"/hang", "no answer within 50 ms", 0, 0, 50},
-        {"/none", "server returned HTTP status 404", 0, 0, 0},
-        {"/garbage", "line 1: expected a valid start token", 0, 0, 0},
-        {"/cut", "transfer closed with", 0, 0, 0},
-        {"/flood", "body_size_limit exceeded: more than 65536 bytes", 65536, 0, 0},
-        {"/ok", "sample_limit exceeded: 2 samples, 1 allowed", 0, 1, 0},
-        {"/auth", "server returned HTTP status 401", 0, 0, 0},
+        {"/hang",    "no answer within 50 ms",                          0,     0, 50},
+        {"/none",    "server returned HTTP status 404",                 0,     0, 0 },
+        {"/garbage", "line 1: expected a valid start token",            0,     0, 0 },
+        {"/cut",     "transfer closed with",                            0,     0, 0 },
+        {"/flood",   "body_size_limit exceeded: more than 65536 bytes", 65536, 0, 0 },
+        {"/ok",      "sample_limit exceeded: 2 samples, 1 allowed",     0,     1, 0 },
+        {"/auth",    "server returned HTTP status 401",                 0,     0, 0 },
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct scrape_config c = config(f, rows[i].path);
@@ -354,7 +354,10 @@ static void tokens_are_sent(void **state)
 static void node_labels_fill_gaps(void **state)
 {
     struct fixture *f = *state;
-    static const struct label extra[] = {{{"job", 3}, {"node", 4}}, {{"zone", 4}, {"z1", 2}}};
+    static const struct label extra[] = {
+        {{"job", 3},  {"node", 4}},
+        {{"zone", 4}, {"z1", 2}  }
+    };
     struct scrape_config c = config(f, "/ok");
     assert_int_equal(scrape_loop_apply(f->loop, &c, 1, (struct labels){extra, 2}, NULL), 0);
     char series[128];

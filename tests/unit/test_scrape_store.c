@@ -26,7 +26,9 @@ struct fixture {
 static struct scrape_target *make_target(struct scrape_config c)
 {
     static const char *address[] = {"a:1"};
-    struct scrape_static s = {.targets = {.count = 1, .v = address}};
+    struct scrape_static s = {
+        .targets = {.count = 1, .v = address}
+    };
     struct scrape_target **v;
     size_t count;
     c.job_name = "j";
@@ -222,9 +224,9 @@ static void label_limits_refuse_the_whole_body(void **state)
         struct scrape_config c;
         const char *text;
     } rows[] = {
-        {{.label_limit = 4}, "label_limit exceeded: 5 labels, 4 allowed"},
-        {{.label_name_length_limit = 8}, "label_name_length_limit exceeded: \"long_name\""},
-        {{.label_value_length_limit = 9}, "label_value_length_limit exceeded: value of x"},
+        {{.label_limit = 4},              "label_limit exceeded: 5 labels, 4 allowed"      },
+        {{.label_name_length_limit = 8},  "label_name_length_limit exceeded: \"long_name\""},
+        {{.label_value_length_limit = 9}, "label_value_length_limit exceeded: value of x"  },
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         configure(f, rows[i].c);

@@ -93,8 +93,18 @@ static void order_may_change_devices_come_and_go(void **state)
         const char *devices;
         size_t gone;
     } cycles[] = {
-        {"abcdef", 0}, {"abcdef", 0}, {"abdef", 1}, {"abdef", 0}, {"abcdef", 0}, {"fedcba", 0},
-        {"f", 5},      {"abcdef", 0}, {"", 6},      {"a", 0},     {"ba", 0},     {"ab", 0},
+        {"abcdef", 0},
+        {"abcdef", 0},
+        {"abdef",  1},
+        {"abdef",  0},
+        {"abcdef", 0},
+        {"fedcba", 0},
+        {"f",      5},
+        {"abcdef", 0},
+        {"",       6},
+        {"a",      0},
+        {"ba",     0},
+        {"ab",     0},
     };
     struct series_table t;
     series_table_init(&t);
@@ -161,19 +171,17 @@ static void bytes_that_are_no_text_become_replacement_characters(void **state)
     static const struct {
         const char *raw, *shown;
     } cases[] = {
-        {"plain", "plain"},
-        {"caf\xc3\xa9", "caf\xc3\xa9"},
-        {"\xff", "\xef\xbf\xbd"},
+        {"plain",          "plain"                },
+        {"caf\xc3\xa9",    "caf\xc3\xa9"          },
+        {"\xff",           "\xef\xbf\xbd"         },
         {"a\xff\xfe"
-         "b",
-         "a\xef\xbf\xbd"
-         "b"},
+         "b",     "a\xef\xbf\xbd"
+         "b"                },
         {"a\xff"
-         "b\xff",
-         "a\xef\xbf\xbd"
+         "b\xff", "a\xef\xbf\xbd"
          "b\xef\xbf\xbd"},
-        {"cut\xc3", "cut\xef\xbf\xbd"},
-        {"\xed\xa0\x80", "\xef\xbf\xbd"},
+        {"cut\xc3",        "cut\xef\xbf\xbd"      },
+        {"\xed\xa0\x80",   "\xef\xbf\xbd"         },
     };
     struct series_table t;
     series_table_init(&t);

@@ -19,7 +19,8 @@ typedef __typeof__(*((struct conf_map *)NULL)->v) option_row; /* a type without 
 static struct host_collector_options with(const char *name, size_t count, option_row *rows)
 {
     return (struct host_collector_options){
-        .name = name, .enabled = true, .options = {.count = count, .v = rows}};
+        .name = name, .enabled = true, .options = {.count = count, .v = rows}
+    };
 }
 
 static char *print(const struct collector_config *c, const char *const *names)
@@ -66,13 +67,23 @@ static void whole_tree_gives_the_expected_exposition(void **state)
                                         "loadavg",    "pressure", "netstat", "diskstats",
                                         "netdev",     "sockstat", "softnet", "netclass",
                                         "filesystem", "cpu_info", NULL};
-    option_row udev[] = {{STR("udev_path"), STR(FIXTURES "/plain/udev"), NULL, NULL}};
-    option_row speed[] = {{STR("ignore_invalid_speed"), STR("true"), NULL, NULL}};
-    option_row softirqs[] = {{STR("softirqs"), STR("true"), NULL, NULL}};
-    option_row types[] = {{STR("exclude_types"), STR("nfs, tmpfs"), NULL, NULL}};
-    option_row cpu[] = {{STR("info"), STR("true"), NULL, NULL},
-                        {STR("flags"), STR("^a"), NULL, NULL},
-                        {STR("bugs"), STR("^mds$"), NULL, NULL}};
+    option_row udev[] = {
+        {STR("udev_path"), STR(FIXTURES "/plain/udev"), NULL, NULL}
+    };
+    option_row speed[] = {
+        {STR("ignore_invalid_speed"), STR("true"), NULL, NULL}
+    };
+    option_row softirqs[] = {
+        {STR("softirqs"), STR("true"), NULL, NULL}
+    };
+    option_row types[] = {
+        {STR("exclude_types"), STR("nfs, tmpfs"), NULL, NULL}
+    };
+    option_row cpu[] = {
+        {STR("info"),  STR("true"),  NULL, NULL},
+        {STR("flags"), STR("^a"),    NULL, NULL},
+        {STR("bugs"),  STR("^mds$"), NULL, NULL}
+    };
     struct host_collector_options host[] = {with("cpu_info", 3, cpu), with("diskstats", 1, udev),
                                             with("netclass", 1, speed), with("stat", 1, softirqs),
                                             with("filesystem", 1, types)};
@@ -96,32 +107,32 @@ static void whole_tree_gives_the_expected_exposition(void **state)
 static const struct {
     const char *collector, *path, *text;
 } refused[] = {
-    {"cpu", "proc/stat", ""},
-    {"cpu", "proc/stat", "cpu0\n"},
-    {"cpu", "proc/stat", "cpu0 1 2 3\n"},
-    {"cpu", "proc/stat", "cpuX 1 2 3 4\n"},
-    {"stat", "proc/stat", "cpu0 1 2 3 4\n"},
-    {"stat", "proc/stat", "intr x\nctxt\n"},
-    {"meminfo", "proc/meminfo", "MemTotal 12 kB\n"},
-    {"meminfo", "proc/meminfo", "MemTotal: lots kB\n"},
-    {"vmstat", "proc/vmstat", "pgpgin\n"},
-    {"vmstat", "proc/vmstat", "nr_free_pages 1\n"},
-    {"loadavg", "proc/loadavg", "1.0 2.0"},
-    {"pressure", "proc/pressure/cpu", "some avg10=0.00\n"},
-    {"pressure", "proc/pressure/cpu", "some total=99999999999999999999999\n"},
-    {"diskstats", "proc/diskstats", "8 0 sda 1 2 3\n"},
-    {"diskstats", "proc/diskstats", "8 x sda 1 2 3 4 5 6 7 8 9 10 11\n"},
-    {"netdev", "proc/net/dev", "only a header\n"},
-    {"netdev", "proc/net/dev", "\n\neth0: 1 2 3\n"},
-    {"netdev", "proc/net/dev", "\n\neth0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n"},
-    {"netstat", "proc/net/netstat", "TcpExt: ListenDrops\nIpExt: 1\n"},
-    {"netstat", "proc/net/netstat", "TcpExt: ListenDrops ListenOverflows\nTcpExt: 1\n"},
-    {"netstat", "proc/net/netstat", "no colon\nnone here\n"},
-    {"sockstat", "proc/net/sockstat", "TCP inuse 4\n"},
-    {"sockstat", "proc/net/sockstat", "TCP: inuse\n"},
-    {"softnet", "proc/net/softnet_stat", ""},
-    {"softnet", "proc/net/softnet_stat", "00000001 xyz\n"},
-    {"softnet", "proc/net/softnet_stat", "00000001 00000002\n"},
+    {"cpu",       "proc/stat",             ""                                                 },
+    {"cpu",       "proc/stat",             "cpu0\n"                                           },
+    {"cpu",       "proc/stat",             "cpu0 1 2 3\n"                                     },
+    {"cpu",       "proc/stat",             "cpuX 1 2 3 4\n"                                   },
+    {"stat",      "proc/stat",             "cpu0 1 2 3 4\n"                                   },
+    {"stat",      "proc/stat",             "intr x\nctxt\n"                                   },
+    {"meminfo",   "proc/meminfo",          "MemTotal 12 kB\n"                                 },
+    {"meminfo",   "proc/meminfo",          "MemTotal: lots kB\n"                              },
+    {"vmstat",    "proc/vmstat",           "pgpgin\n"                                         },
+    {"vmstat",    "proc/vmstat",           "nr_free_pages 1\n"                                },
+    {"loadavg",   "proc/loadavg",          "1.0 2.0"                                          },
+    {"pressure",  "proc/pressure/cpu",     "some avg10=0.00\n"                                },
+    {"pressure",  "proc/pressure/cpu",     "some total=99999999999999999999999\n"             },
+    {"diskstats", "proc/diskstats",        "8 0 sda 1 2 3\n"                                  },
+    {"diskstats", "proc/diskstats",        "8 x sda 1 2 3 4 5 6 7 8 9 10 11\n"                },
+    {"netdev",    "proc/net/dev",          "only a header\n"                                  },
+    {"netdev",    "proc/net/dev",          "\n\neth0: 1 2 3\n"                                },
+    {"netdev",    "proc/net/dev",          "\n\neth0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n"},
+    {"netstat",   "proc/net/netstat",      "TcpExt: ListenDrops\nIpExt: 1\n"                  },
+    {"netstat",   "proc/net/netstat",      "TcpExt: ListenDrops ListenOverflows\nTcpExt: 1\n" },
+    {"netstat",   "proc/net/netstat",      "no colon\nnone here\n"                            },
+    {"sockstat",  "proc/net/sockstat",     "TCP inuse 4\n"                                    },
+    {"sockstat",  "proc/net/sockstat",     "TCP: inuse\n"                                     },
+    {"softnet",   "proc/net/softnet_stat", ""                                                 },
+    {"softnet",   "proc/net/softnet_stat", "00000001 xyz\n"                                   },
+    {"softnet",   "proc/net/softnet_stat", "00000001 00000002\n"                              },
 };
 
 static void broken_texts_are_refused(void **state)

@@ -12,18 +12,26 @@
 #include "rules/template.h"
 
 static const struct label alert_labels[] = {
-    {{"__name__", 8}, {"node_load1", 10}},
+    {{"__name__", 8}, {"node_load1", 10}        },
     {{"instance", 8}, {"a.example.com:9100", 18}},
-    {{"job", 3}, {"node", 4}},
+    {{"job", 3},      {"node", 4}               },
 };
-static const struct label external[] = {{{"site", 4}, {"lab", 3}}};
+static const struct label external[] = {
+    {{"site", 4}, {"lab", 3}}
+};
 
 /* up -> two samples; "missing" -> none; anything else fails. */
 static int fake_query(void *arg, struct str expr, int64_t t_ms, struct arena *a,
                       struct promql_result *out, struct errmsg *err)
 {
-    static const struct label first[] = {{{"__name__", 8}, {"up", 2}}, {{"node", 4}, {"b", 1}}};
-    static const struct label second[] = {{{"__name__", 8}, {"up", 2}}, {{"node", 4}, {"a", 1}}};
+    static const struct label first[] = {
+        {{"__name__", 8}, {"up", 2}},
+        {{"node", 4},     {"b", 1} }
+    };
+    static const struct label second[] = {
+        {{"__name__", 8}, {"up", 2}},
+        {{"node", 4},     {"a", 1} }
+    };
     assert_null(arg);
     *out = (struct promql_result){.type = T_VECTOR};
     if (str_eq(expr, STR("missing"))) return 0;
@@ -48,7 +56,7 @@ static int expand(const char *text, char out[1024], struct errmsg *err)
     struct template *t;
     struct template_data data = {
         .labels = {alert_labels, COUNT(alert_labels)},
-        .external_labels = {external, COUNT(external)},
+        .external_labels = {external,     COUNT(external)    },
         .external_url = "http://mon:7788/tocsin",
         .value = 0.91537,
         .now_ms = 1700000000000,
@@ -176,25 +184,25 @@ static void refuses_with_position(void **state)
         int line, column;
         const char *says;
     } rows[] = {
-        {"{{ $label.x }}", 1, 4, "undefined variable \"$label\""},
-        {"{{ foo 1 }}", 1, 4, "function \"foo\" not defined"},
-        {"{{ }}", 1, 4, "missing value for command"},
-        {"{{$labels.quantile * 100}}", 1, 20, "unrecognized character in action: U+002A '*'"},
-        {"a\n{{ if true }}", 2, 14, "unexpected EOF"},
-        {"{{ end }}", 1, 8, "unexpected {{end}}"},
-        {"{{ $x := }}", 1, 10, "missing value for command"},
-        {"{{ 1 | 2 }}", 1, 8, "non executable command in pipeline stage 2"},
-        {"{{ (1 }}", 1, 7, "unclosed left paren"},
-        {"{{ 1) }}", 1, 5, "unexpected right paren"},
-        {"{{ \"abc }}", 1, 4, "unterminated quoted string"},
-        {"x {{ $labels.a", 1, 15, "unclosed action"},
-        {"{{/* a }}", 1, 3, "unclosed comment"},
-        {"{{ break }}", 1, 4, "{{break}} outside {{range}}"},
-        {"{{ template \"x\" }}{{ define \"x\" }}", 1, 35, "unexpected EOF"},
-        {"{{ 12abc }}", 1, 4, "bad number syntax"},
-        {"{{ define \"d\" }}{{ $labels.x }}{{ end }}", 1, 20, "undefined variable \"$labels\""},
-        {"{{ 1.x }}", 1, 4, "bad number syntax"},
-        {"{{ if true }}{{ else }}{{ else }}{{ end }}", 1, 27, "expected end; found {{else}}"},
+        {"{{ $label.x }}",                             1, 4,  "undefined variable \"$label\""               },
+        {"{{ foo 1 }}",                                1, 4,  "function \"foo\" not defined"                },
+        {"{{ }}",                                      1, 4,  "missing value for command"                   },
+        {"{{$labels.quantile * 100}}",                 1, 20, "unrecognized character in action: U+002A '*'"},
+        {"a\n{{ if true }}",                           2, 14, "unexpected EOF"                              },
+        {"{{ end }}",                                  1, 8,  "unexpected {{end}}"                          },
+        {"{{ $x := }}",                                1, 10, "missing value for command"                   },
+        {"{{ 1 | 2 }}",                                1, 8,  "non executable command in pipeline stage 2"  },
+        {"{{ (1 }}",                                   1, 7,  "unclosed left paren"                         },
+        {"{{ 1) }}",                                   1, 5,  "unexpected right paren"                      },
+        {"{{ \"abc }}",                                1, 4,  "unterminated quoted string"                  },
+        {"x {{ $labels.a",                             1, 15, "unclosed action"                             },
+        {"{{/* a }}",                                  1, 3,  "unclosed comment"                            },
+        {"{{ break }}",                                1, 4,  "{{break}} outside {{range}}"                 },
+        {"{{ template \"x\" }}{{ define \"x\" }}",     1, 35, "unexpected EOF"                              },
+        {"{{ 12abc }}",                                1, 4,  "bad number syntax"                           },
+        {"{{ define \"d\" }}{{ $labels.x }}{{ end }}", 1, 20, "undefined variable \"$labels\""              },
+        {"{{ 1.x }}",                                  1, 4,  "bad number syntax"                           },
+        {"{{ if true }}{{ else }}{{ else }}{{ end }}", 1, 27, "expected end; found {{else}}"                },
     };
     UNUSED(state);
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -214,23 +222,23 @@ static void fails_when_run(void **state)
 {
     static const struct row rows[] = {
         {"{{ query \"missing\" | first }}",
-         "executing \"test\" at <first>: error calling first: first() called on vector"},
-        {"{{ query \"nope\" }}", "error calling query: no such query"},
-        {"{{ humanize \"one\" }}", "strconv.ParseFloat: parsing \"one\": invalid syntax"},
-        {"{{ .Nope }}", "can't evaluate field Nope in type template.AlertTemplateData"},
-        {"{{ (query \"up\").banana }}", "can't evaluate field banana in type template.queryResult"},
-        {"{{ toUpper 1 }}", "wrong type for value; expected string; got int"},
-        {"{{ toUpper }}", "wrong number of args for toUpper: want 1 got 0"},
-        {"{{ eq 1 1.0 }}", "incompatible types for comparison"},
-        {"{{ template \"x\" }}", "template \"x\" not defined"},
+         "executing \"test\" at <first>: error calling first: first() called on vector"                                                       },
+        {"{{ query \"nope\" }}",                                                "error calling query: no such query"                          },
+        {"{{ humanize \"one\" }}",                                              "strconv.ParseFloat: parsing \"one\": invalid syntax"         },
+        {"{{ .Nope }}",                                                         "can't evaluate field Nope in type template.AlertTemplateData"},
+        {"{{ (query \"up\").banana }}",                                         "can't evaluate field banana in type template.queryResult"    },
+        {"{{ toUpper 1 }}",                                                     "wrong type for value; expected string; got int"              },
+        {"{{ toUpper }}",                                                       "wrong number of args for toUpper: want 1 got 0"              },
+        {"{{ eq 1 1.0 }}",                                                      "incompatible types for comparison"                           },
+        {"{{ template \"x\" }}",                                                "template \"x\" not defined"                                  },
         {"{{ define \"x\" }}{{ template \"x\" }}{{ end }}{{ template \"x\" }}",
-         "exceeded maximum template depth"},
-        {"{{ range 1000000 }}{{ end }}", "too many steps"},
-        {"{{ range 1000 }}{{ printf \"%200d\" . }}{{ end }}", "output is too long"},
-        {"{{ reReplaceAll \"(\" \"\" \"x\" }}", "error calling reReplaceAll"},
-        {"{{ index (query \"up\") 9 }}", "index out of range: 9"},
-        {"{{ range 1.5 }}{{ end }}", "range can't iterate over a float64"},
-        {"{{ humanizeTimestamp 1e30 }}", "overflows int64"},
+         "exceeded maximum template depth"                                                                                                    },
+        {"{{ range 1000000 }}{{ end }}",                                        "too many steps"                                              },
+        {"{{ range 1000 }}{{ printf \"%200d\" . }}{{ end }}",                   "output is too long"                                          },
+        {"{{ reReplaceAll \"(\" \"\" \"x\" }}",                                 "error calling reReplaceAll"                                  },
+        {"{{ index (query \"up\") 9 }}",                                        "index out of range: 9"                                       },
+        {"{{ range 1.5 }}{{ end }}",                                            "range can't iterate over a float64"                          },
+        {"{{ humanizeTimestamp 1e30 }}",                                        "overflows int64"                                             },
     };
     UNUSED(state);
     for (size_t i = 0; i < COUNT(rows); i++) {

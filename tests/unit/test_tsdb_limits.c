@@ -25,20 +25,41 @@ static void bad_label_sets_are_refused(void **state)
     struct fixture *f = *state;
     static char long_value[5000];
     memset(long_value, 'x', sizeof long_value);
-    struct label no_name[] = {{STR("job"), STR("a")}};
-    struct label empty[] = {{STR("__name__"), STR("m")}, {STR("job"), STR("")}};
-    struct label order[] = {{STR("job"), STR("a")}, {STR("__name__"), STR("m")}};
-    struct label twice[] = {{STR("__name__"), STR("m")}, {STR("__name__"), STR("m")}};
-    struct label utf8[] = {{STR("__name__"), STR("m")}, {STR("job"), STR("\xff")}};
-    struct label size[] = {{STR("__name__"), STR("m")}, {STR("job"), {long_value, 5000}}};
+    struct label no_name[] = {
+        {STR("job"), STR("a")}
+    };
+    struct label empty[] = {
+        {STR("__name__"), STR("m")},
+        {STR("job"),      STR("") }
+    };
+    struct label order[] = {
+        {STR("job"),      STR("a")},
+        {STR("__name__"), STR("m")}
+    };
+    struct label twice[] = {
+        {STR("__name__"), STR("m")},
+        {STR("__name__"), STR("m")}
+    };
+    struct label utf8[] = {
+        {STR("__name__"), STR("m")   },
+        {STR("job"),      STR("\xff")}
+    };
+    struct label size[] = {
+        {STR("__name__"), STR("m")          },
+        {STR("job"),      {long_value, 5000}}
+    };
     const struct {
         struct label *v;
         size_t count;
         int want;
     } cases[] = {
-        {NULL, 0, E_INVALID},  {no_name, 1, E_INVALID}, {empty, 2, E_INVALID},
-        {order, 2, E_INVALID}, {twice, 2, E_INVALID},   {utf8, 2, E_INVALID},
-        {size, 2, E_LIMIT},
+        {NULL,    0, E_INVALID},
+        {no_name, 1, E_INVALID},
+        {empty,   2, E_INVALID},
+        {order,   2, E_INVALID},
+        {twice,   2, E_INVALID},
+        {utf8,    2, E_INVALID},
+        {size,    2, E_LIMIT  },
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
         struct errmsg err = {0};
@@ -88,15 +109,15 @@ static void bad_times_and_refs_are_counted(void **state)
     restart(f, false);
     tsdb_ref ref = ref_of(f, 1);
     const struct tsdb_point points[] = {
-        {ref, now, 1},
-        {ref, now, 1},              /* a duplicate */
-        {ref, now - DAY_MS - 1, 1}, /* too old */
-        {ref, now + 600001, 1},     /* too new */
-        {ref ^ 1, now, 1},          /* no such series */
-        {ref + (UINT64_C(1) << 32), now, 1},
-        {ref, now - 1, 7}, /* late */
-        {ref, now, 9},     /* the same time, another value: the last wins */
-        {0, now, 1},
+        {ref,                       now,              1},
+        {ref,                       now,              1}, /* a duplicate */
+        {ref,                       now - DAY_MS - 1, 1}, /* too old */
+        {ref,                       now + 600001,     1}, /* too new */
+        {ref ^ 1,                   now,              1}, /* no such series */
+        {ref + (UINT64_C(1) << 32), now,              1},
+        {ref,                       now - 1,          7}, /* late */
+        {ref,                       now,              9}, /* the same time, another value: the last wins */
+        {0,                         now,              1},
     };
     assert_int_equal(tsdb_append(f->db, points, COUNT(points), &r), 0);
     assert_int_equal(r.stored, 3);
@@ -301,10 +322,10 @@ static void budgets_end_selects(void **state)
         struct query_budget *budget;
         int select, second;
     } cases[] = {
-        {&series, E_LIMIT, 0},
-        {&samples, 0, E_LIMIT},
-        {&canceled, E_CANCELED, 0},
-        {&late, E_TIMEOUT, 0},
+        {&series,   E_LIMIT,    0      },
+        {&samples,  0,          E_LIMIT},
+        {&canceled, E_CANCELED, 0      },
+        {&late,     E_TIMEOUT,  0      },
     };
     arena_init(&arena, 1 << 20);
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -335,10 +356,10 @@ static void metadata_keeps_the_last_word(void **state)
     struct fixture *f = *state;
     struct buf out = BUF_INIT(1 << 16);
     const struct metric_metadata all[] = {
-        {STR("b_seconds"), STR("old"), STR(""), METRIC_GAUGE},
-        {STR("a_total"), STR("Help."), STR("bytes"), METRIC_COUNTER},
-        {STR("b_seconds"), STR("new"), STR("seconds"), METRIC_HISTOGRAM},
-        {STR("b_seconds"), STR("new"), STR("seconds"), METRIC_HISTOGRAM},
+        {STR("b_seconds"), STR("old"),   STR(""),        METRIC_GAUGE    },
+        {STR("a_total"),   STR("Help."), STR("bytes"),   METRIC_COUNTER  },
+        {STR("b_seconds"), STR("new"),   STR("seconds"), METRIC_HISTOGRAM},
+        {STR("b_seconds"), STR("new"),   STR("seconds"), METRIC_HISTOGRAM},
     };
     for (size_t i = 0; i < COUNT(all); i++)
         assert_int_equal(tsdb_metadata_set(f->db, &all[i]), 0);
@@ -402,7 +423,10 @@ static void quiet_series_leave_the_head_but_not_the_store(void **state)
     arena_release(&arena);
 
     assert_same_everything(f);
-    struct tsdb_point p[] = {{stays, t + 9000000, 1}, {gone, t + 9000000, 2}};
+    struct tsdb_point p[] = {
+        {stays, t + 9000000, 1},
+        {gone,  t + 9000000, 2}
+    };
     assert_int_equal(tsdb_append(f->db, p, 2, &r), 0);
     assert_int_equal(r.stale_refs, (ref_of(f, 3) != stays) + 1u);
     assert_int_equal(append_one(f, 3, t + 9000000, 1), 0);

@@ -97,7 +97,9 @@ static int tiny_read(struct tiny_server *s, int fd)
 static void *tiny_run(void *arg)
 {
     struct tiny_server *s = arg;
-    struct pollfd fds[TINY_CONNECTIONS + 1] = {{.fd = s->listener, .events = POLLIN}};
+    struct pollfd fds[TINY_CONNECTIONS + 1] = {
+        {.fd = s->listener, .events = POLLIN}
+    };
     nfds_t count = 1;
     while (!atomic_load(&s->stop)) {
         if (poll(fds, count, 20) <= 0) continue;

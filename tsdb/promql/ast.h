@@ -16,20 +16,55 @@ enum value_type { T_NONE, T_SCALAR, T_VECTOR, T_MATRIX, T_STRING };
 const char *value_type_name(enum value_type t); /* "instant vector", "range vector", ... */
 
 enum expr_kind {
-    EXPR_NUMBER, EXPR_STRING, EXPR_SELECTOR /* vector, or matrix when range */, EXPR_SUBQUERY,
-    EXPR_CALL, EXPR_AGGREGATE, EXPR_BINARY, EXPR_UNARY, EXPR_PAREN, EXPR_STEP_INVARIANT,
+    EXPR_NUMBER,
+    EXPR_STRING,
+    EXPR_SELECTOR /* vector, or matrix when range */,
+    EXPR_SUBQUERY,
+    EXPR_CALL,
+    EXPR_AGGREGATE,
+    EXPR_BINARY,
+    EXPR_UNARY,
+    EXPR_PAREN,
+    EXPR_STEP_INVARIANT,
 };
 
 enum binary_op {
-    OP_ADD, OP_SUB, OP_MUL, OP_DIV, OP_MOD, OP_POW, OP_ATAN2,
-    OP_EQ, OP_NE, OP_GT, OP_LT, OP_GE, OP_LE, OP_AND, OP_OR, OP_UNLESS,
-    OP_TRIM_UPPER, OP_TRIM_LOWER, /* </ and >/ on native histograms */
+    OP_ADD,
+    OP_SUB,
+    OP_MUL,
+    OP_DIV,
+    OP_MOD,
+    OP_POW,
+    OP_ATAN2,
+    OP_EQ,
+    OP_NE,
+    OP_GT,
+    OP_LT,
+    OP_GE,
+    OP_LE,
+    OP_AND,
+    OP_OR,
+    OP_UNLESS,
+    OP_TRIM_UPPER,
+    OP_TRIM_LOWER, /* </ and >/ on native histograms */
 };
 const char *binary_op_text(enum binary_op op);
 
 enum aggr_op {
-    AGGR_SUM, AGGR_AVG, AGGR_MIN, AGGR_MAX, AGGR_COUNT, AGGR_GROUP, AGGR_STDDEV, AGGR_STDVAR,
-    AGGR_TOPK, AGGR_BOTTOMK, AGGR_COUNT_VALUES, AGGR_QUANTILE, AGGR_LIMITK, AGGR_LIMIT_RATIO,
+    AGGR_SUM,
+    AGGR_AVG,
+    AGGR_MIN,
+    AGGR_MAX,
+    AGGR_COUNT,
+    AGGR_GROUP,
+    AGGR_STDDEV,
+    AGGR_STDVAR,
+    AGGR_TOPK,
+    AGGR_BOTTOMK,
+    AGGR_COUNT_VALUES,
+    AGGR_QUANTILE,
+    AGGR_LIMITK,
+    AGGR_LIMIT_RATIO,
 };
 const char *aggr_op_text(enum aggr_op op);
 
@@ -42,9 +77,9 @@ struct str_list {
 
 struct vector_matching {
     enum match_card card;
-    bool on;                  /* on(...) rather than ignoring(...) */
-    struct str_list labels;   /* of on/ignoring */
-    struct str_list include;  /* of group_left/group_right */
+    bool on;                              /* on(...) rather than ignoring(...) */
+    struct str_list labels;               /* of on/ignoring */
+    struct str_list include;              /* of group_left/group_right */
     const double *fill_left, *fill_right; /* fill modifiers; NULL when absent */
 };
 
@@ -73,16 +108,16 @@ enum { PROMQL_MAX_DEPTH = 250 };
 
 struct expr {
     enum expr_kind kind;
-    enum value_type type;    /* set by the type pass */
-    uint32_t start, end;     /* byte range in the query text */
-    uint16_t height;         /* levels of tree from here down; at most PROMQL_MAX_DEPTH */
-    bool is_duration;        /* EXPR_NUMBER: written as a duration; number is in seconds */
+    enum value_type type; /* set by the type pass */
+    uint32_t start, end;  /* byte range in the query text */
+    uint16_t height;      /* levels of tree from here down; at most PROMQL_MAX_DEPTH */
+    bool is_duration;     /* EXPR_NUMBER: written as a duration; number is in seconds */
     union {
         double number;
         struct str string;
         struct {
-            struct str name;                 /* metric name written before the brace, or empty */
-            struct matcher *matchers;        /* includes __name__ = name */
+            struct str name;          /* metric name written before the brace, or empty */
+            struct matcher *matchers; /* includes __name__ = name */
             size_t matcher_count;
             bool is_range, anchored, smoothed;
             struct duration range;
@@ -103,13 +138,13 @@ struct expr {
             enum aggr_op op;
             bool has_grouping, without;
             struct str_list grouping;
-            struct expr *param, *expr;       /* param NULL when the operator takes none */
+            struct expr *param, *expr; /* param NULL when the operator takes none */
         } aggregate;
         struct {
             enum binary_op op;
             bool return_bool;
             struct expr *lhs, *rhs;
-            bool has_matching;               /* both sides are vectors */
+            bool has_matching; /* both sides are vectors */
             struct vector_matching matching;
         } binary;
         struct {
@@ -118,7 +153,7 @@ struct expr {
         } unary;
         struct {
             struct expr *expr;
-        } wrap;                              /* EXPR_PAREN, EXPR_STEP_INVARIANT */
+        } wrap; /* EXPR_PAREN, EXPR_STEP_INVARIANT */
     };
 };
 

@@ -131,10 +131,14 @@ static double finish_stddev(const struct acc *a)
 }
 
 static const struct aggregate aggregates[] = {
-    {AGGR_SUM, add_sum, finish_sum},         {AGGR_AVG, add_avg, finish_avg},
-    {AGGR_MIN, add_min, finish_value},       {AGGR_MAX, add_max, finish_value},
-    {AGGR_COUNT, add_nothing, finish_count}, {AGGR_GROUP, add_nothing, finish_one},
-    {AGGR_STDDEV, add_var, finish_stddev},   {AGGR_STDVAR, add_var, finish_stdvar},
+    {AGGR_SUM,    add_sum,     finish_sum   },
+    {AGGR_AVG,    add_avg,     finish_avg   },
+    {AGGR_MIN,    add_min,     finish_value },
+    {AGGR_MAX,    add_max,     finish_value },
+    {AGGR_COUNT,  add_nothing, finish_count },
+    {AGGR_GROUP,  add_nothing, finish_one   },
+    {AGGR_STDDEV, add_var,     finish_stddev},
+    {AGGR_STDVAR, add_var,     finish_stdvar},
 };
 
 /* --- groups --- */

@@ -91,7 +91,10 @@ static int ranger_put(struct range_sink *s, const struct samples *samples)
 
 static int call_range(struct eval *ev, const struct expr *e, struct sink *out)
 {
-    struct ranger r = {.sink.put = ranger_put, .call = {.ev = ev, .expr = e}, .out = out};
+    struct ranger r = {
+        .sink.put = ranger_put, .call = {.ev = ev, .expr = e},
+             .out = out
+    };
     const struct expr *range = NULL;
     for (size_t i = 0; i < e->call.count && i < PROMQL_FN_ARGS; i++) {
         if (e->call.args[i]->type == T_MATRIX) range = e->call.args[i];

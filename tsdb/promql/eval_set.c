@@ -95,7 +95,9 @@ static int tee_put(struct sink *s, struct row *row)
 int eval_set(struct eval *ev, const struct expr *e, struct sink *out)
 {
     const struct vector_matching *m = &e->binary.matching;
-    struct presence p = {.ev = ev, .picker = {.names = &m->labels, .keep = m->on}};
+    struct presence p = {
+        .ev = ev, .picker = {.names = &m->labels, .keep = m->on}
+    };
     struct presence_sink gather = {.sink.put = gather_put, .p = &p};
     struct presence_sink tee = {.sink.put = tee_put, .p = &p, .out = out};
     struct presence_sink filter = {.sink.put = filter_put, .p = &p, .out = out};

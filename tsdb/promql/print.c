@@ -179,8 +179,8 @@ static void print_fills(const struct vector_matching *m, struct buf *out)
         const char *word;
         const double *v;
     } rows[] = {
-        {"fill", same ? m->fill_left : NULL},
-        {"fill_left", same ? NULL : m->fill_left},
+        {"fill",       same ? m->fill_left : NULL },
+        {"fill_left",  same ? NULL : m->fill_left },
         {"fill_right", same ? NULL : m->fill_right},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {

@@ -21,8 +21,8 @@
 enum {
     PROMQL_EXPERIMENTAL_FUNCTIONS = 1 << 0, /* and limitk, limit_ratio */
     PROMQL_DURATION_EXPRESSIONS = 1 << 1,
-    PROMQL_EXTENDED_RANGE = 1 << 2,         /* anchored, smoothed */
-    PROMQL_FILL = 1 << 3,                   /* fill, fill_left, fill_right */
+    PROMQL_EXTENDED_RANGE = 1 << 2, /* anchored, smoothed */
+    PROMQL_FILL = 1 << 3,           /* fill, fill_left, fill_right */
     PROMQL_DEFAULT = PROMQL_DURATION_EXPRESSIONS,
     PROMQL_ALL = 0xf,
 };
@@ -66,14 +66,14 @@ int promql_selectors(const struct expr *e, selector_visit_fn *each, void *arg);
 
 struct promql_query {
     struct querier *querier;
-    struct env *env;             /* monotonic clock for the deadline only */
-    int64_t start_ms, end_ms;    /* equal for an instant query */
-    int64_t step_ms;             /* 0 for an instant query */
-    int64_t lookback_ms;         /* 0: 5 minutes */
-    int64_t subquery_step_ms;    /* default resolution of subqueries; 0: 1 minute */
-    struct query_budget budget;  /* series and samples; deadline, cancel; zero = no limits */
-    struct arena *arena;         /* of the result; its ceiling is the memory budget */
-    struct str text;             /* the query as parsed, for positions in annotations; may be {0} */
+    struct env *env;            /* monotonic clock for the deadline only */
+    int64_t start_ms, end_ms;   /* equal for an instant query */
+    int64_t step_ms;            /* 0 for an instant query */
+    int64_t lookback_ms;        /* 0: 5 minutes */
+    int64_t subquery_step_ms;   /* default resolution of subqueries; 0: 1 minute */
+    struct query_budget budget; /* series and samples; deadline, cancel; zero = no limits */
+    struct arena *arena;        /* of the result; its ceiling is the memory budget */
+    struct str text;            /* the query as parsed, for positions in annotations; may be {0} */
     /* Functions mark __name__ for removal and it goes at the end of the query (Prometheus' feature
      * promql-delayed-name-removal, off by default); otherwise it goes at once. */
     bool delayed_name_removal;
@@ -89,18 +89,18 @@ struct promql_series_result {
     size_t count;
 };
 struct promql_annotation {
-    bool warning;          /* else info */
-    const char *text;      /* ends with (line:column) */
+    bool warning;     /* else info */
+    const char *text; /* ends with (line:column) */
 };
 struct promql_result {
-    enum value_type type;  /* of an instant query: what the expression is; range: T_MATRIX */
-    double scalar;         /* T_SCALAR, at start_ms */
-    struct str string;     /* T_STRING */
+    enum value_type type; /* of an instant query: what the expression is; range: T_MATRIX */
+    double scalar;        /* T_SCALAR, at start_ms */
+    struct str string;    /* T_STRING */
     struct promql_series_result *series; /* vector and matrix; T_MATRIX sorted by labels */
     size_t series_count;
     struct promql_annotation *annotations;
     size_t annotation_count;
-    uint64_t samples;      /* read from storage */
+    uint64_t samples; /* read from storage */
 };
 
 /* Evaluates. Everything in *out lives in q->arena. Errors: E_EXEC (what the expression did wrong),

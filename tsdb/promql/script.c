@@ -363,9 +363,11 @@ static int run_command(struct script *s, struct str line)
     static const struct {
         const char *command, *expect;
     } evals[] = {
-        {"eval_fail ", "fail"}, {"eval_ordered ", "ordered"},
-        {"eval_warn ", "warn"}, {"eval_info ", "info"},
-        {"eval ", ""},
+        {"eval_fail ",    "fail"   },
+        {"eval_ordered ", "ordered"},
+        {"eval_warn ",    "warn"   },
+        {"eval_info ",    "info"   },
+        {"eval ",         ""       },
     };
     for (size_t i = 0; i < COUNT(evals); i++)
         if (take_prefix(&line, evals[i].command)) return run_eval(s, line, evals[i].expect);
