@@ -13,7 +13,7 @@
 
 static int db_series(void *arg, struct labels ls, tsdb_ref *out, struct errmsg *err)
 {
-    return tsdb_series(arg, ls, out, err);
+    return tsdb_series_own(arg, ls, out, err);
 }
 
 static int db_append(void *arg, const struct tsdb_point *p, size_t count,

@@ -435,7 +435,7 @@ static int resolve_report(struct scrape_store *s, const struct scrape_target *t,
     label_builder_init(&s->labels, t->labels);
     label_builder_set(&s->labels, STR(METRIC_NAME), str_of(report_names[i]));
     if (s->labels.err < 0) return s->labels.err;
-    return tsdb_series(s->db, label_builder_view(&s->labels), ref, NULL);
+    return tsdb_series_own(s->db, label_builder_view(&s->labels), ref, NULL);
 }
 
 void scrape_store_reports(struct scrape_store *s, struct scrape_target *t, int64_t t_ms,

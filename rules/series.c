@@ -42,7 +42,7 @@ static int look_up(struct tsdb *db, int64_t t_ms, const struct rule_sample *samp
                    struct tsdb_point *points, tsdb_ref *refs, struct errmsg *err)
 {
     for (size_t i = 0; i < count; i++) {
-        int rc = tsdb_series(db, samples[i].labels, &refs[i], err);
+        int rc = tsdb_series_own(db, samples[i].labels, &refs[i], err);
         if (rc < 0) return rc;
         points[i] = (struct tsdb_point){refs[i], t_ms, samples[i].value};
     }

@@ -61,12 +61,12 @@ static int validate(const struct tsdb *db, struct labels ls, struct errmsg *err)
 }
 
 /* Whether another series is welcome; index_lock held. */
-static int check_limits(struct tsdb *db, struct labels ls, struct errmsg *err)
+static int check_limits(struct tsdb *db, struct labels ls, size_t reserve, struct errmsg *err)
 {
     const struct head *h = &db->head;
     struct str metric = labels_metric(ls);
     if (h->next_id == UINT32_MAX) return errmsg_set(err, E_LIMIT, "series ids are used up");
-    if (db->o.max_series > 0 && index_count(h->index) >= (size_t)db->o.max_series)
+    if (db->o.max_series > 0 && index_count(h->index) >= (size_t)db->o.max_series + reserve)
         return errmsg_set(err, E_LIMIT, "over the limit of %" PRId64 " series", db->o.max_series);
     if (db->o.max_series_per_metric > 0 &&
         index_pair_count(h->index, STR(METRIC_NAME), metric) >= (size_t)db->o.max_series_per_metric)
@@ -75,15 +75,15 @@ static int check_limits(struct tsdb *db, struct labels ls, struct errmsg *err)
     return 0;
 }
 
-static int create_series(struct tsdb *db, struct labels ls, uint64_t hash, tsdb_ref *out,
-                         struct errmsg *err)
+static int create_series(struct tsdb *db, struct labels ls, uint64_t hash, size_t reserve,
+                         tsdb_ref *out, struct errmsg *err)
 {
     struct head *h = &db->head;
     uint32_t slot = 0;
     int rc = validate(db, ls, err);
     pthread_rwlock_wrlock(&h->index_lock);
     if (rc == 0 && index_find(h->index, ls, hash, &slot) < 0) {
-        rc = check_limits(db, ls, err);
+        rc = check_limits(db, ls, reserve, err);
         if (rc == 0) rc = head_add(h, ls, hash, h->next_id, INT64_MIN, &slot);
         if (rc == 0) h->next_id++;
     }
@@ -96,7 +96,8 @@ static int create_series(struct tsdb *db, struct labels ls, uint64_t hash, tsdb_
     return rc;
 }
 
-int tsdb_series(struct tsdb *db, struct labels ls, tsdb_ref *out, struct errmsg *err)
+static int find_or_create(struct tsdb *db, struct labels ls, size_t reserve, tsdb_ref *out,
+                          struct errmsg *err)
 {
     struct head *h = &db->head;
     uint64_t hash = labels_hash(ls);
@@ -105,7 +106,17 @@ int tsdb_series(struct tsdb *db, struct labels ls, tsdb_ref *out, struct errmsg 
     int rc = index_find(h->index, ls, hash, &slot);
     if (rc == 0) *out = make_ref(h, slot);
     pthread_rwlock_unlock(&h->index_lock);
-    return rc == 0 ? 0 : create_series(db, ls, hash, out, err);
+    return rc == 0 ? 0 : create_series(db, ls, hash, reserve, out, err);
+}
+
+int tsdb_series(struct tsdb *db, struct labels ls, tsdb_ref *out, struct errmsg *err)
+{
+    return find_or_create(db, ls, 0, out, err);
+}
+
+int tsdb_series_own(struct tsdb *db, struct labels ls, tsdb_ref *out, struct errmsg *err)
+{
+    return find_or_create(db, ls, TSDB_OWN_RESERVE, out, err);
 }
 
 /* --- appending ---------------------------------------------------------------------------------

@@ -52,6 +52,12 @@ typedef uint64_t tsdb_ref;
  * (names, UTF-8, no metric name), E_LIMIT (a new series over a limit), E_UNAVAILABLE. */
 int tsdb_series(struct tsdb *db, struct labels ls, tsdb_ref *out, struct errmsg *err) MUST_CHECK;
 
+/* The same for series of our own: host collectors, reports of scrapes, rule results. They may go so
+ * many beyond max_series, so that nobody who pushes or is scraped can take the watching away. */
+enum { TSDB_OWN_RESERVE = 20000 };
+int tsdb_series_own(struct tsdb *db, struct labels ls, tsdb_ref *out,
+                    struct errmsg *err) MUST_CHECK;
+
 struct tsdb_point {
     tsdb_ref ref;
     int64_t t_ms;

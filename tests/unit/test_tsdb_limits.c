@@ -99,6 +99,25 @@ static void over_the_limit_only_new_series_are_refused(void **state)
     assert_same_everything(f);
 }
 
+static void six_series(struct tsdb_options *o)
+{
+    o->max_series = 6;
+}
+
+static void our_own_series_have_a_reserve(void **state)
+{
+    struct fixture *f = *state;
+    struct set s;
+    tsdb_ref ref;
+    reopen_with(f, six_series);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(append_one(f, i, f->sim.now_ms, 1), 0);
+    assert_int_equal(tsdb_series(f->db, labels_of(&s, 7), &ref, NULL), E_LIMIT);
+    assert_int_equal(tsdb_series_own(f->db, labels_of(&s, 7), &ref, NULL), 0);
+    assert_int_equal(tsdb_series(f->db, labels_of(&s, 7), &ref, NULL), 0); /* known now */
+    assert_int_equal(tsdb_series(f->db, labels_of(&s, 8), &ref, NULL), E_LIMIT);
+}
+
 static void bad_times_and_refs_are_counted(void **state)
 {
     struct fixture *f = *state;
@@ -559,6 +578,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(bad_label_sets_are_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(our_own_series_have_a_reserve, setup, teardown),
         cmocka_unit_test_setup_teardown(over_the_limit_only_new_series_are_refused, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(bad_times_and_refs_are_counted, setup, teardown),
