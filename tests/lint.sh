@@ -97,7 +97,7 @@ tidy() {
             -std=gnu17 -D_GNU_SOURCE -I. "-I$build" "-DTOCSIN_VERSION=\"0\"" || true' sh \
         "{Checks: '$checks', CheckOptions: [{key: readability-function-cognitive-complexity.Threshold, value: 10}]}" \
         "$BUILD" > "$BUILD/tidy.txt" 2>&1
-    grep -E '(warning|error):' "$BUILD/tidy.txt" | grep -v 'cognitive complexity' | sort -u > "$BUILD/tidy-found.txt"
+    grep -E '^[^ ]+:[0-9]+:[0-9]+: (warning|error):' "$BUILD/tidy.txt" | grep -v 'cognitive complexity' | sort -u > "$BUILD/tidy-found.txt"
     cat "$BUILD/tidy-found.txt"
     [ ! -s "$BUILD/tidy-found.txt" ]
 }
