@@ -147,7 +147,9 @@ format:
 
 install: $(BINARY)
 	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/tocsin
-	install -D -m 644 packaging/tocsin.service $(DESTDIR)$(PREFIX)/lib/systemd/system/tocsin.service
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
+	sed 's|/usr/local/bin|$(PREFIX)/bin|' packaging/tocsin.service \
+		> $(DESTDIR)$(PREFIX)/lib/systemd/system/tocsin.service
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/tocsin $(DESTDIR)$(PREFIX)/lib/systemd/system/tocsin.service
