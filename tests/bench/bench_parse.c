@@ -27,6 +27,11 @@ int tsdb_series(struct tsdb *db, struct labels ls, tsdb_ref *out, struct errmsg 
     return 0;
 }
 
+int tsdb_series_own(struct tsdb *db, struct labels ls, tsdb_ref *out, struct errmsg *err)
+{
+    return tsdb_series(db, ls, out, err);
+}
+
 int tsdb_append(struct tsdb *db, const struct tsdb_point *p, size_t count,
                 struct tsdb_append_result *r)
 {
