@@ -123,7 +123,8 @@ static void run_one(struct collector_engine *e, struct collect *c, int64_t time_
 {
     bool due = is_due(e, c, time_ms);
     if (c->def->may_block && e->threaded) {
-        if (engine_helper_turn(e, c, due)) publish(e, c);
+        if (engine_helper_done(e, c)) publish(e, c); /* of an earlier tick */
+        if (due) engine_helper_ask(e, c);
     } else if (due) {
         collect_run(c, time_ms);
         publish(e, c);

@@ -65,8 +65,10 @@ void engine_threads_stop(struct collector_engine *e);
 /* Stops handing out jobs and waits for the one that runs, so that collectors may be changed. */
 void engine_helper_pause(struct collector_engine *e);
 void engine_helper_resume(struct collector_engine *e);
-/* Takes a finished job of c (true), and queues the next when it is due. */
-bool engine_helper_turn(struct collector_engine *e, struct collect *c, bool due);
+/* Whether the helper has finished c's run; takes note of it. */
+bool engine_helper_done(struct collector_engine *e, struct collect *c);
+/* Queues a run of c, or counts a timeout when the one before still goes on. */
+void engine_helper_ask(struct collector_engine *e, struct collect *c);
 
 /* The time of the next cycle after last_ms, for the clock's now: on multiples of the interval.
  * *missed: multiples that passed in between, as far as mono_ns (since the last cycle) agrees that

@@ -82,21 +82,26 @@ static void *help(void *arg)
     return NULL;
 }
 
-bool engine_helper_turn(struct collector_engine *e, struct collect *c, bool due)
+bool engine_helper_done(struct collector_engine *e, struct collect *c)
 {
     pthread_mutex_lock(&e->help_lock);
     bool done = c->job == JOB_DONE;
-    if (done) {
-        c->job = JOB_NONE;
-    } else if (due && c->job == JOB_NONE) {
+    if (done) c->job = JOB_NONE;
+    pthread_mutex_unlock(&e->help_lock);
+    return done;
+}
+
+void engine_helper_ask(struct collector_engine *e, struct collect *c)
+{
+    pthread_mutex_lock(&e->help_lock);
+    if (c->job == JOB_NONE) {
         c->time_ms = e->last_ms;
         c->job = JOB_QUEUED;
         pthread_cond_broadcast(&e->help_cond);
-    } else if (due) {
+    } else {
         c->timeouts++;
     }
     pthread_mutex_unlock(&e->help_lock);
-    return done;
 }
 
 void engine_helper_pause(struct collector_engine *e)

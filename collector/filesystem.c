@@ -209,7 +209,7 @@ const struct collector collector_filesystem = {
             "mount_points_exclude, fs_types_include, fs_types_exclude, exclude_types.",
     .on_by_default = true,
     .may_block = true,
-    .tier = TIER_SLOW,
+    .tier = TIER_FAST,
     METRICS(metrics),
     .state_size = sizeof(struct filesystem),
     .start = filesystem_start,

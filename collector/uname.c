@@ -24,7 +24,7 @@ const struct collector collector_uname = {
     .name = "uname",
     .help = "Name and version of the running kernel.",
     .on_by_default = true,
-    .tier = TIER_ONCE,
+    .tier = TIER_FAST,
     METRICS(metrics),
     .collect = uname_collect,
 };

@@ -104,5 +104,12 @@ def test_own_metrics_are_named_by_the_rules():
             check(re.fullmatch(r"[A-Z].*\.", helps.get(name, "")), name, helps.get(name))
 
 
+def test_helper_sources_keep_the_pace():
+    """File systems are looked at by a helper thread, each slot all the same."""
+    with Daemon(config="collectors: {interval: 500ms}\nrules: {builtin: []}\n") as d:
+        wait_until(lambda: (d.value("max(count_over_time(node_filesystem_readonly[5s]))") or 0) >= 8, 20)
+        wait_until(lambda: (d.value("count_over_time(node_uname_info[5s])") or 0) >= 8, 20)
+
+
 if __name__ == "__main__":
     main(globals())
