@@ -6,16 +6,20 @@
 #include <assert.h>
 #include <math.h>
 
-enum { DEPTH_MAX = 32 };
-
 void json_init(struct json *j, struct buf *out)
 {
     *j = (struct json){.out = out};
 }
 
-static uint64_t bit(const struct json *j)
+static bool level_bit(const struct json *j, const uint64_t *bits)
 {
-    return UINT64_C(1) << j->depth;
+    return bits[j->depth / 64] >> (j->depth % 64) & 1;
+}
+
+static void set_level_bit(const struct json *j, uint64_t *bits, bool v)
+{
+    uint64_t mask = UINT64_C(1) << (j->depth % 64);
+    bits[j->depth / 64] = v ? bits[j->depth / 64] | mask : bits[j->depth / 64] & ~mask;
 }
 
 /* What goes before any value: a comma unless it is the first of its level or follows a key. */
@@ -25,8 +29,8 @@ static void before_value(struct json *j)
         j->after_key = false;
         return;
     }
-    if (j->depth && (j->has_item & bit(j))) buf_addch(j->out, ',');
-    j->has_item |= bit(j);
+    if (j->depth && level_bit(j, j->has_item)) buf_addch(j->out, ',');
+    set_level_bit(j, j->has_item, true);
 }
 
 static void open_level(struct json *j, char bracket, bool is_array)
@@ -34,9 +38,9 @@ static void open_level(struct json *j, char bracket, bool is_array)
     before_value(j);
     buf_addch(j->out, bracket);
     j->depth++;
-    assert(j->depth < DEPTH_MAX);
-    j->has_item &= ~bit(j);
-    j->is_array = is_array ? j->is_array | bit(j) : j->is_array & ~bit(j);
+    assert(j->depth < JSON_DEPTH_MAX);
+    set_level_bit(j, j->has_item, false);
+    set_level_bit(j, j->is_array, is_array);
 }
 
 void json_obj(struct json *j)
@@ -52,13 +56,13 @@ void json_arr(struct json *j)
 void json_end(struct json *j)
 {
     assert(j->depth > 0 && !j->after_key);
-    buf_addch(j->out, j->is_array & bit(j) ? ']' : '}');
+    buf_addch(j->out, level_bit(j, j->is_array) ? ']' : '}');
     j->depth--;
 }
 
 void json_key_str(struct json *j, struct str key)
 {
-    assert(j->depth > 0 && !(j->is_array & bit(j)) && !j->after_key);
+    assert(j->depth > 0 && !level_bit(j, j->is_array) && !j->after_key);
     before_value(j);
     json_quote(j->out, key, j->html);
     buf_addch(j->out, ':');
@@ -120,6 +124,64 @@ void json_raw(struct json *j, struct str s)
     before_value(j);
     buf_add(j->out, s.p, s.len);
 }
+
+/* --- members --- */
+
+void json_kv_str(struct json *j, const char *key, struct str v)
+{
+    json_key(j, key);
+    json_str(j, v);
+}
+
+void json_kv_cstr(struct json *j, const char *key, const char *v)
+{
+    json_key(j, key);
+    json_cstr(j, v);
+}
+
+void json_kv_int(struct json *j, const char *key, int64_t v)
+{
+    json_key(j, key);
+    json_int(j, v);
+}
+
+void json_kv_uint(struct json *j, const char *key, uint64_t v)
+{
+    json_key(j, key);
+    json_uint(j, v);
+}
+
+void json_kv_double(struct json *j, const char *key, double v)
+{
+    json_key(j, key);
+    json_double(j, v);
+}
+
+void json_kv_bool(struct json *j, const char *key, bool v)
+{
+    json_key(j, key);
+    json_bool(j, v);
+}
+
+void json_kv_nil(struct json *j, const char *key)
+{
+    json_key(j, key);
+    json_nil(j);
+}
+
+void json_kv_obj(struct json *j, const char *key)
+{
+    json_key(j, key);
+    json_obj(j);
+}
+
+void json_kv_arr(struct json *j, const char *key)
+{
+    json_key(j, key);
+    json_arr(j);
+}
+
+/* --- quoting --- */
 
 /* Length of the run at the start of s that needs no escape. */
 static size_t plain_run(struct str s, bool html)

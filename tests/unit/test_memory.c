@@ -175,6 +175,42 @@ static void json_is_written_as_go_writes_it(void **state)
     buf_release(&b);
 }
 
+static void json_members_and_deep_levels(void **state)
+{
+    struct buf b = BUF_INIT(1 << 16);
+    struct json j;
+    UNUSED(state);
+    json_init(&j, &b);
+    json_obj(&j);
+    json_kv_cstr(&j, "a", "x");
+    json_kv_int(&j, "b", -1);
+    json_kv_arr(&j, "c");
+    json_uint(&j, 2);
+    json_end(&j);
+    json_kv_obj(&j, "d");
+    json_kv_nil(&j, "e");
+    json_kv_bool(&j, "f", false);
+    json_end(&j);
+    json_kv_double(&j, "g", 0.25);
+    json_end(&j);
+    assert_string_equal(b.p, "{\"a\":\"x\",\"b\":-1,\"c\":[2],\"d\":{\"e\":null,\"f\":false},"
+                             "\"g\":0.25}");
+    buf_reset(&b);
+    json_init(&j, &b);
+    for (int i = 0; i < JSON_DEPTH_MAX / 2; i++)
+        json_arr(&j);
+    json_int(&j, 1);
+    json_int(&j, 2);
+    for (int i = 0; i < JSON_DEPTH_MAX / 2; i++) {
+        json_end(&j);
+        if (i == 100) json_int(&j, 3);
+    }
+    assert_non_null(strstr(b.p, "[[1,2]]"));
+    assert_non_null(strstr(b.p, "],3]"));
+    assert_int_equal(b.len, JSON_DEPTH_MAX + 5);
+    buf_release(&b);
+}
+
 static void hashes_match_published_vectors(void **state)
 {
     char hex[65];
@@ -217,6 +253,7 @@ int main(void)
         cmocka_unit_test(packed_values_come_back),
         cmocka_unit_test(unpacking_trusts_nothing),
         cmocka_unit_test(json_is_written_as_go_writes_it),
+        cmocka_unit_test(json_members_and_deep_levels),
         cmocka_unit_test(hashes_match_published_vectors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
