@@ -73,7 +73,9 @@ int str_to_duration(struct str s, int64_t *out_ms, struct errmsg *err) MUST_CHEC
 size_t str_from_duration(int64_t ms, char out[64]);
 /* "10GiB", "512MiB", "64KB", "100": bytes. */
 int str_to_size(struct str s, int64_t *out, struct errmsg *err) MUST_CHECK;
-/* RFC 3339 with optional fraction, or float seconds (the HTTP API's times). */
+/* The HTTP API's times: float seconds, rounded to the millisecond; RFC 3339 with optional fraction,
+ * as Go's time.Parse takes it ('T' and 'Z' in upper case, no leap second); and the two texts that
+ * stand for the ends of time in Prometheus' clients. */
 int str_to_time(struct str s, int64_t *out_ms) MUST_CHECK;
 /* "2026-01-02T03:04:05.678Z", fraction with trailing zeros dropped. Returns the length. */
 size_t str_from_time(int64_t ms, char out[40]);

@@ -179,33 +179,39 @@ static bool take_number(struct str *s, size_t digits, int *out)
 
 static bool take_char(struct str *s, char c)
 {
-    if (!s->len || (s->p[0] | (c >= 'a' ? 32 : 0)) != c) return false;
+    if (!s->len || s->p[0] != c) return false;
     s->p++;
     s->len--;
     return true;
 }
 
-static bool take_fraction_ms(struct str *s, int *ms)
+/* Go takes one digit of an hour as well as two. */
+static bool take_hour(struct str *s, int *out)
+{
+    return take_number(s, 2, out) || take_number(s, 1, out);
+}
+
+/* ".5" or ",5"; a sign without a digit after it is left for what follows, and fails there. */
+static void take_fraction_ms(struct str *s, int *ms)
 {
     *ms = 0;
-    if (!take_char(s, '.')) return true;
-    int digits = 0;
-    for (; s->len && s->p[0] >= '0' && s->p[0] <= '9'; s->p++, s->len--, digits++)
-        if (digits < 3) *ms = *ms * 10 + (s->p[0] - '0');
-    for (int i = digits; i < 3; i++)
-        *ms *= 10;
-    return digits > 0;
+    if (s->len < 2 || (s->p[0] != '.' && s->p[0] != ',') || s->p[1] < '0' || s->p[1] > '9') return;
+    int factor = 100;
+    for (s->p++, s->len--; s->len && s->p[0] >= '0' && s->p[0] <= '9'; s->p++, s->len--) {
+        *ms += (s->p[0] - '0') * factor;
+        factor /= 10;
+    }
 }
 
 static bool take_zone(struct str *s, int *offset_minutes)
 {
     *offset_minutes = 0;
-    if (take_char(s, 'z')) return true;
+    if (take_char(s, 'Z')) return true;
     int sign = take_char(s, '+') ? 1 : take_char(s, '-') ? -1 : 0;
     int hours, minutes;
     if (!sign || !take_number(s, 2, &hours) || !take_char(s, ':') || !take_number(s, 2, &minutes))
         return false;
-    if (hours > 23 || minutes > 59) return false;
+    if (hours > 24 || minutes > 60) return false; /* some write 24 hours, says Go */
     *offset_minutes = sign * (hours * 60 + minutes);
     return true;
 }
@@ -217,33 +223,60 @@ static int days_in_month(int year, int month)
     return days[month - 1] + (month == 2 && leap);
 }
 
+static bool is_time_of_day(int hour, int minute, int second)
+{
+    return hour <= 23 && minute <= 59 && second <= 59;
+}
+
+/* What Go's time.Parse takes for RFC 3339. */
 static int rfc3339(struct str s, int64_t *out_ms)
 {
     int year, month, day, hour, minute, second, ms, zone;
     if (!take_number(&s, 4, &year) || !take_char(&s, '-') || !take_number(&s, 2, &month) ||
-        !take_char(&s, '-') || !take_number(&s, 2, &day) || !take_char(&s, 't'))
+        !take_char(&s, '-') || !take_number(&s, 2, &day) || !take_char(&s, 'T'))
         return E_PARSE;
-    if (!take_number(&s, 2, &hour) || !take_char(&s, ':') || !take_number(&s, 2, &minute) ||
-        !take_char(&s, ':') || !take_number(&s, 2, &second) || !take_fraction_ms(&s, &ms) ||
-        !take_zone(&s, &zone) || s.len)
+    if (!take_hour(&s, &hour) || !take_char(&s, ':') || !take_number(&s, 2, &minute) ||
+        !take_char(&s, ':') || !take_number(&s, 2, &second))
         return E_PARSE;
-    if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) || hour > 23 ||
-        minute > 59 || second > 60)
+    take_fraction_ms(&s, &ms);
+    if (!take_zone(&s, &zone) || s.len) return E_PARSE;
+    if (month < 1 || month > 12 || day < 1 || day > days_in_month(year, month) ||
+        !is_time_of_day(hour, minute, second))
         return E_PARSE;
     int64_t minutes = days_from_civil(year, month, day) * 1440 + hour * 60 + minute - zone;
     *out_ms = (minutes * 60 + second) * 1000 + ms;
     return 0;
 }
 
+/* How Prometheus' clients write "since ever" and "for ever": the years have more than four
+ * digits. */
+static int boundary_time(struct str s, int64_t *out_ms)
+{
+    static const struct {
+        struct str text;
+        int64_t ms;
+    } bounds[] = {
+        {STR("-292273086-05-16T16:47:06Z"),          INT64_C(-9223309901257974000)},
+        {STR("292277025-08-18T07:12:54.999999999Z"), INT64_C(9223309901257974999) },
+    };
+    for (size_t i = 0; i < COUNT(bounds); i++)
+        if (str_eq(s, bounds[i].text)) {
+            *out_ms = bounds[i].ms;
+            return 0;
+        }
+    return E_PARSE;
+}
+
 int str_to_time(struct str s, int64_t *out_ms)
 {
-    double seconds;
-    if (!str_to_double(s, &seconds)) {
-        if (!isfinite(seconds) || fabs(seconds) > 9.2e15) return E_PARSE;
-        *out_ms = (int64_t)nearbyint(seconds * 1000);
+    double value, seconds;
+    if (!str_to_double(s, &value)) {
+        if (!(fabs(value) < 9223372036854775.0)) return E_PARSE;
+        double fraction = modf(value, &seconds);
+        *out_ms = (int64_t)seconds * 1000 + (int64_t)round(fraction * 1000);
         return 0;
     }
-    return rfc3339(s, out_ms);
+    return rfc3339(s, out_ms) == 0 ? 0 : boundary_time(s, out_ms);
 }
 
 size_t str_from_time(int64_t ms, char out[40])
