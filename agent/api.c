@@ -1,100 +1,21 @@
-/* api.c -- parameters, errors and encodings of the HTTP API, as Prometheus has them.
+/* api.c -- errors and encodings of the HTTP API, as Prometheus has them.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/api.h"
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
-
-/* --- parameters --- */
-
-static bool is_plain_number(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if (!strchr("0123456789+-.eE", s.p[i]) || s.p[i] == '\0') return false;
-    return s.len > 0;
-}
-
-int api_parse_time(struct str s, int64_t *out_ms)
-{
-    int64_t ms;
-    if (!s.p || s.len == 0 || s.len > 64 || str_to_time(s, &ms) < 0) return E_PARSE;
-    *out_ms = MAX(API_TIME_MIN, MIN(ms, API_TIME_MAX));
-    return 0;
-}
-
-int api_parse_duration(struct str s, int64_t *out_ms)
-{
-    double seconds;
-    if (!s.p || s.len == 0 || s.len > 64) return E_PARSE;
-    if (is_plain_number(s) && str_to_double(s, &seconds) == 0) {
-        double ms = seconds * 1000;
-        /* what fits Go's duration of int64 nanoseconds */
-        if (!(fabs(ms) < 9223372036854.0)) return E_PARSE;
-        *out_ms = (int64_t)ms;
-        return 0;
-    }
-    return str_to_duration(s, out_ms, NULL) == 0 ? 0 : E_PARSE;
-}
-
-int api_invalid(struct response *p, const char *name, const char *fmt, ...)
-{
-    char text[700];
-    va_list ap;
-    va_start(ap, fmt);
-    vsnprintf(text, sizeof text, fmt, ap);
-    va_end(ap);
-    response_fail(p, "bad_data", "invalid parameter \"%s\": %s", name, text);
-    return -1;
-}
-
-/* A value as a message shows it: short. */
-#define SHOWN(s) (int)MIN((s).len, 100), (s).p ? (s).p : ""
-
-int api_time(const struct request *r, struct response *p, const char *name, const int64_t *dflt,
-             int64_t *out)
-{
-    struct str s = request_param(r, name);
-    if (s.len == 0 && dflt) {
-        *out = *dflt;
-        return 0;
-    }
-    if (api_parse_time(s, out) == 0) return 0;
-    if (dflt)
-        return api_invalid(
-            p, name, "Invalid time value for '%s': cannot parse \"%.*s\" to a valid timestamp",
-            name, SHOWN(s));
-    return api_invalid(p, name, "cannot parse \"%.*s\" to a valid timestamp", SHOWN(s));
-}
-
-int api_duration(const struct request *r, struct response *p, const char *name, int64_t *out)
-{
-    struct str s = request_param(r, name);
-    if (s.len == 0) return 0;
-    if (api_parse_duration(s, out) == 0) return 0;
-    return api_invalid(p, name, "cannot parse \"%.*s\" to a valid duration", SHOWN(s));
-}
-
-int api_limit(const struct request *r, struct response *p, const char *name, size_t *out)
-{
-    struct str s = request_param(r, name);
-    int64_t v = 0;
-    if (s.len && str_to_i64(s, &v) < 0)
-        return api_invalid(p, name, "cannot parse \"%.*s\" to a number", SHOWN(s));
-    if (v < 0) return api_invalid(p, name, "limit must be non-negative");
-    *out = (size_t)v;
-    return 0;
-}
 
 /* --- errors --- */
 
-void api_parse_error(const struct errmsg *err, char *out, size_t size)
+const char *api_parse_error(const struct errmsg *err, char out[API_PARSE_ERROR_MAX])
 {
     if (err->line > 0)
-        snprintf(out, size, "%d:%d: parse error: %s", err->line, err->column, err->text);
+        snprintf(out, API_PARSE_ERROR_MAX, "%d:%d: parse error: %s", err->line, err->column,
+                 err->text);
     else
-        snprintf(out, size, "unknown position: parse error: %s", err->text);
+        snprintf(out, API_PARSE_ERROR_MAX, "unknown position: parse error: %s", err->text);
+    return out;
 }
 
 const char *api_exec_error(int rc, const struct errmsg *err, const char **text)
@@ -201,8 +122,7 @@ void api_result(struct json *j, const struct promql_result *res, int64_t t_ms, b
         [T_MATRIX] = "matrix", [T_STRING] = "string",
     };
     enum value_type type = range ? T_MATRIX : res->type;
-    json_key(j, "resultType");
-    json_cstr(j, names[type]);
+    json_kv_cstr(j, "resultType", names[type]);
     json_key(j, "result");
     if (type == T_SCALAR) {
         api_sample(j, t_ms, res->scalar);
@@ -230,32 +150,41 @@ void api_begin(struct response *p, struct json *j)
     buf_reset(&p->body);
     json_init(j, &p->body);
     json_obj(j);
-    json_key(j, "status");
-    json_cstr(j, "success");
+    json_kv_cstr(j, "status", "success");
     json_key(j, "data");
 }
 
-/* Ten of each kind at most, as Prometheus. */
+struct note_list {
+    struct json *j;
+    const char *key;
+    size_t shown;
+};
+
+static void put_note(struct note_list *l, const char *text)
+{
+    if (l->shown++ == 0) json_kv_arr(l->j, l->key);
+    json_cstr(l->j, text);
+}
+
+/* Ten of a kind at most, and how many more there are, as Prometheus. */
 static void put_annotations(struct json *j, const struct promql_result *res, bool warning,
                             bool truncated)
 {
-    size_t given = 0;
+    struct note_list l = {.j = j, .key = warning ? "warnings" : "infos"};
+    size_t more = 0;
+    char text[64];
     for (size_t i = 0; res && i < res->annotation_count; i++) {
-        if (res->annotations[i].warning != warning || given == API_WARNINGS_MAX) continue;
-        if (given++ == 0) {
-            json_key(j, warning ? "warnings" : "infos");
-            json_arr(j);
-        }
-        json_cstr(j, res->annotations[i].text);
+        if (res->annotations[i].warning != warning) continue;
+        if (l.shown < API_WARNINGS_MAX)
+            put_note(&l, res->annotations[i].text);
+        else
+            more++;
     }
-    if (truncated && warning) {
-        if (given++ == 0) {
-            json_key(j, "warnings");
-            json_arr(j);
-        }
-        json_cstr(j, "results truncated due to limit");
-    }
-    if (given) json_end(j);
+    if (truncated && warning) put_note(&l, "results truncated due to limit");
+    snprintf(text, sizeof text, "%zu more %s annotations omitted", more,
+             warning ? "warning" : "info");
+    if (more) put_note(&l, text);
+    if (l.shown) json_end(j);
 }
 
 void api_annotations(struct json *j, const struct promql_result *res, bool truncated)

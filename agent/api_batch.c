@@ -38,8 +38,10 @@ static int read_time(const json_t *v, int (*parse)(struct str, int64_t *), int64
     } else if (json_is_string(v)) {
         text = (struct str){json_string_value(v), json_string_length(v)};
     }
-    if (parse(text, out) == 0) return 0;
-    return errmsg_set(err, E_INVALID, "\"%s\" is neither seconds nor a valid text", name);
+    if (parse(text, out) < 0)
+        return errmsg_set(err, E_INVALID, "\"%s\" is neither seconds nor a valid text", name);
+    *out = api_clamp_time(*out);
+    return 0;
 }
 
 static int read_start(const json_t *v, struct batch_query *q, struct errmsg *err)
@@ -136,41 +138,11 @@ static int check_range(const struct batch_query *b, struct errmsg *err)
     return 0;
 }
 
-static void put_position(struct json *j, const struct errmsg *err)
-{
-    if (err->line > 0) {
-        json_key(j, "position");
-        json_obj(j);
-        json_key(j, "line");
-        json_int(j, err->line);
-        json_key(j, "column");
-        json_int(j, err->column);
-        json_key(j, "offset");
-        json_uint(j, err->offset);
-        json_end(j);
-    }
-    if (err->hint[0]) {
-        json_key(j, "hint");
-        json_cstr(j, err->hint);
-    }
-}
-
 static void put_failure(struct json *j, int rc, const struct errmsg *err)
 {
-    char text[sizeof err->text + 64];
-    const char *why, *type = api_exec_error(rc, err, &why);
-    if (rc == E_INVALID) type = "bad_data";
-    if (rc == E_PARSE) {
-        api_parse_error(err, text, sizeof text);
-        why = text;
-    }
-    json_key(j, "status");
-    json_cstr(j, "error");
-    json_key(j, "errorType");
-    json_cstr(j, type);
-    json_key(j, "error");
-    json_cstr(j, why);
-    if (rc == E_PARSE) put_position(j, err);
+    char buffer[API_PARSE_ERROR_MAX];
+    const char *text, *type = api_query_error(rc, err, buffer, &text);
+    response_error_members(j, type, str_of(text), rc == E_PARSE ? err : NULL);
 }
 
 static void put_success(struct json *j, const struct batch_query *b, struct promql_result *res)
@@ -178,10 +150,8 @@ static void put_success(struct json *j, const struct batch_query *b, struct prom
     for (size_t i = 0; b->max_points && i < res->series_count; i++)
         res->series[i].count = api_decimate(res->series[i].points, res->series[i].count,
                                             b->q.start_ms, b->q.end_ms, b->max_points);
-    json_key(j, "status");
-    json_cstr(j, "success");
-    json_key(j, "data");
-    json_obj(j);
+    json_kv_cstr(j, "status", "success");
+    json_kv_obj(j, "data");
     api_result(j, res, b->q.start_ms, true);
     json_end(j);
     api_annotations(j, res, false);
@@ -194,7 +164,7 @@ static void answer_one(struct app *a, const struct request *r, const struct app_
     struct promql_result res = {0};
     arena_init(&arena, s->query_memory);
     if (rc == 0) rc = check_range(b, err);
-    if (rc == 0) rc = api_run_query(a, r, s, &b->q, &arena, &res, err);
+    if (rc == 0) rc = api_run_query(a, r, s, &b->q, &arena, &res, NULL, err);
     if (rc < 0)
         put_failure(j, rc, err);
     else
@@ -210,8 +180,7 @@ static void answer_batch(struct app *a, const struct request *r, struct response
     app_settings(a, &s);
     api_begin(p, &j);
     json_obj(&j);
-    json_key(&j, "results");
-    json_arr(&j);
+    json_kv_arr(&j, "results");
     for (size_t i = 0; i < json_array_size(queries); i++) {
         struct batch_query b = *common;
         struct errmsg err = {0};
@@ -230,25 +199,38 @@ static void answer_batch(struct app *a, const struct request *r, struct response
     api_end(p, &j, NULL, false);
 }
 
+/* What is wrong with the whole batch goes to err. */
+static int read_batch(json_t *body, struct batch_query *common, struct errmsg *err)
+{
+    const json_t *queries = json_object_get(body, "queries");
+    int rc = read_members(body, true, common, err);
+    if (rc < 0) return rc;
+    if (!queries || json_array_size(queries) == 0)
+        return errmsg_set(err, E_INVALID, "\"queries\" is missing or empty");
+    if (json_array_size(queries) > QUERIES_MAX)
+        return errmsg_set(err, E_INVALID, "more than %d queries", QUERIES_MAX);
+    return 0;
+}
+
+static int parse_body(struct str text, json_t **out, struct errmsg *err)
+{
+    json_error_t e;
+    *out = json_loadb(text.p, text.len, JSON_REJECT_DUPLICATES, &e);
+    if (*out) return 0;
+    err->offset = (size_t)MAX(e.position, 0);
+    return errmsg_at(err, E_PARSE, MAX(e.line, 1), MAX(e.column, 1), "%s", e.text);
+}
+
 void api_query_batch(struct app *a, struct request *r, struct response *p)
 {
-    json_error_t json_err;
     struct errmsg err = {0};
     struct batch_query common = {0};
-    json_t *body = json_loadb(r->body.p, r->body.len, JSON_REJECT_DUPLICATES, &json_err);
-    if (!body) {
-        response_fail(p, "bad_data", "line %d, column %d: %s", json_err.line, json_err.column,
-                      json_err.text);
-        return;
-    }
-    const json_t *queries = json_object_get(body, "queries");
-    if (read_members(body, true, &common, &err) < 0)
-        response_fail(p, "bad_data", "%s", err.text);
-    else if (!queries || json_array_size(queries) == 0)
-        response_fail(p, "bad_data", "\"queries\" is missing or empty");
-    else if (json_array_size(queries) > QUERIES_MAX)
-        response_fail(p, "bad_data", "more than %d queries", QUERIES_MAX);
+    json_t *body = NULL;
+    int rc = parse_body(r->body, &body, &err);
+    if (rc == 0) rc = read_batch(body, &common, &err);
+    if (rc < 0)
+        response_problem(p, "bad_data", &err);
     else
-        answer_batch(a, r, p, queries, &common);
+        answer_batch(a, r, p, json_object_get(body, "queries"), &common);
     json_decref(body);
 }

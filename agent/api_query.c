@@ -1,4 +1,4 @@
-/* api_query.c -- /api/v1/query, query_range, query_exemplars, format_query.
+/* api_query.c -- /api/v1/query, query_range, query_exemplars.
  *
  * Parameters are checked in Prometheus' order, so that a request with two mistakes gets the same
  * answer from both.
@@ -8,17 +8,38 @@
 
 #include "agent/api.h"
 
-enum { FORMAT_COLUMNS = 100, PARSE_ARENA_MAX = 32 << 20 };
+/* --- running one --- */
+
+/* A range query takes what has one value at each step. */
+static int check_type(const struct expr *e, const struct api_query *q, struct errmsg *err)
+{
+    if (q->step_ms == 0 || e->type == T_SCALAR || e->type == T_VECTOR) return 0;
+    return errmsg_set(err, E_INVALID,
+                      "invalid expression type \"%s\" for range query, must be Scalar or instant "
+                      "Vector",
+                      value_type_name(e->type));
+}
+
+static int evaluate(struct app *a, const struct expr *expr, struct promql_query *query,
+                    struct promql_result *out, struct errmsg *err)
+{
+    if (env_mono_ns(a->env) >= query->budget.deadline_mono_ns) return E_TIMEOUT;
+    int rc = promql_eval(expr, query, out, err);
+    return rc == E_PARSE ? E_EXEC : rc; /* E_PARSE is told apart as the caller's text */
+}
 
 int api_run_query(struct app *a, const struct request *r, const struct app_settings *s,
                   const struct api_query *q, struct arena *arena, struct promql_result *out,
-                  struct errmsg *err)
+                  struct api_timing *timing, struct errmsg *err)
 {
     struct expr *expr = NULL;
+    struct api_timing unused;
+    if (!timing) timing = &unused;
+    timing->begun_ns = env_mono_ns(a->env);
     int rc = promql_parse(q->text, PROMQL_DEFAULT, arena, &expr, err);
     if (rc < 0) return rc == E_TOO_BIG ? E_PARSE : rc;
     int64_t timeout_ms = s->query_timeout_ms;
-    if (q->timeout_ms > 0 && q->timeout_ms < timeout_ms) timeout_ms = q->timeout_ms;
+    if (q->timeout_ms != 0) timeout_ms = MIN(timeout_ms, q->timeout_ms);
     struct promql_query query = {
         .querier = a->querier,
         .env = a->env,
@@ -31,58 +52,80 @@ int api_run_query(struct app *a, const struct request *r, const struct app_setti
                    .cancel = r->cancel,
                    .deadline_mono_ns = r->start_mono_ns + timeout_ms * 1000000},
         .arena = arena,
+        .text = q->text,
     };
-    rc = promql_eval(expr, &query, out, err);
+    rc = check_type(expr, q, err);
+    timing->parsed_ns = env_mono_ns(a->env);
+    if (rc == 0) rc = evaluate(a, expr, &query, out, err);
+    timing->evaluated_ns = env_mono_ns(a->env);
     promql_expr_release(expr);
-    return rc == E_PARSE ? E_EXEC : rc; /* E_PARSE is told apart as the caller's text */
+    return rc;
 }
 
-/* Answers for a failed api_run_query. */
-static void fail_query(struct response *p, int rc, const struct errmsg *err)
+const char *api_query_error(int rc, const struct errmsg *err, char buffer[API_PARSE_ERROR_MAX],
+                            const char **text)
 {
-    char text[sizeof err->text + 64];
-    if (rc != E_PARSE) {
-        api_fail_exec(p, rc, err);
-        return;
-    }
-    api_parse_error(err, text, sizeof text);
-    api_invalid(p, "query", "%s", text);
+    if (rc == E_PARSE) *text = api_parse_error(err, buffer);
+    if (rc == E_INVALID) *text = err->text;
+    return rc == E_PARSE || rc == E_INVALID ? "bad_data" : api_exec_error(rc, err, text);
 }
 
-/* data.stats, of which we know the part about samples and the whole time. */
+void api_fail_query(struct response *p, int rc, const struct errmsg *err)
+{
+    char buffer[API_PARSE_ERROR_MAX];
+    const char *text, *type = api_query_error(rc, err, buffer, &text);
+    if (rc == E_PARSE || rc == E_INVALID)
+        api_invalid(p, "query", "%s", text);
+    else
+        response_fail(p, type, "%s", text);
+}
+
+/* --- answering --- */
+
+struct answer {
+    const struct api_query *q;
+    struct promql_result *res;
+    struct api_timing timing;
+    size_t limit;
+};
+
+static void put_seconds(struct json *j, const char *key, int64_t ns)
+{
+    json_kv_double(j, key, (double)MAX(ns, 0) / 1e9);
+}
+
+/* data.stats under Prometheus' names. What it sorts at the end we sort while evaluating. */
 static void put_stats(struct app *a, const struct request *r, struct json *j,
-                      const struct promql_result *res)
+                      const struct answer *w)
 {
-    double seconds = (double)(env_mono_ns(a->env) - r->start_mono_ns) / 1e9;
-    json_key(j, "stats");
-    json_obj(j);
-    json_key(j, "timings");
-    json_obj(j);
-    json_key(j, "evalTotalTime");
-    json_double(j, seconds);
-    json_key(j, "execTotalTime");
-    json_double(j, seconds);
+    const struct api_timing *t = &w->timing;
+    int64_t now_ns = env_mono_ns(a->env);
+    json_kv_obj(j, "stats");
+    json_kv_obj(j, "timings");
+    put_seconds(j, "evalTotalTime", t->evaluated_ns - t->begun_ns);
+    put_seconds(j, "resultSortTime", 0);
+    put_seconds(j, "queryPreparationTime", t->parsed_ns - t->begun_ns);
+    put_seconds(j, "innerEvalTime", t->evaluated_ns - t->parsed_ns);
+    put_seconds(j, "execQueueTime", t->begun_ns - r->start_mono_ns);
+    put_seconds(j, "execTotalTime", now_ns - r->start_mono_ns);
     json_end(j);
-    json_key(j, "samples");
-    json_obj(j);
-    json_key(j, "totalQueryableSamples");
-    json_uint(j, res->samples);
+    json_kv_obj(j, "samples");
+    json_kv_uint(j, "totalQueryableSamples", w->res->samples);
     json_end(j);
     json_end(j);
 }
 
-static void put_answer(struct app *a, const struct request *r, struct response *p,
-                       struct promql_result *res, int64_t t_ms, bool range, size_t limit)
+static void put_answer(struct app *a, const struct request *r, struct response *p, struct answer *w)
 {
     struct json j;
-    bool truncated = limit > 0 && res->series_count > limit;
-    if (truncated) res->series_count = limit;
+    bool truncated = w->limit > 0 && w->res->series_count > w->limit;
+    if (truncated) w->res->series_count = w->limit;
     api_begin(p, &j);
     json_obj(&j);
-    api_result(&j, res, t_ms, range);
-    if (request_param(r, "stats").len) put_stats(a, r, &j, res);
+    api_result(&j, w->res, w->q->start_ms, w->q->step_ms > 0);
+    if (request_param(r, "stats").len) put_stats(a, r, &j, w);
     json_end(&j);
-    api_end(p, &j, res, truncated);
+    api_end(p, &j, w->res, truncated);
 }
 
 static void run_and_answer(struct app *a, const struct request *r, struct response *p,
@@ -92,35 +135,66 @@ static void run_and_answer(struct app *a, const struct request *r, struct respon
     struct arena arena;
     struct promql_result res = {0};
     struct errmsg err = {0};
+    struct answer w = {.q = q, .res = &res, .limit = limit};
     app_settings(a, &s);
     arena_init(&arena, s.query_memory);
-    int rc = api_run_query(a, r, &s, q, &arena, &res, &err);
+    int rc = api_run_query(a, r, &s, q, &arena, &res, &w.timing, &err);
     if (rc < 0)
-        fail_query(p, rc, &err);
+        api_fail_query(p, rc, &err);
     else
-        put_answer(a, r, p, &res, q->start_ms, q->step_ms > 0, limit);
+        put_answer(a, r, p, &w);
     arena_release(&arena);
+}
+
+/* --- parameters --- */
+
+static struct str query_text(const struct request *r)
+{
+    struct str text = request_param(r, "query");
+    return text.p ? text : STR("");
+}
+
+/* timeout and lookback_delta, which come last in Prometheus too. */
+static int read_options(const struct request *r, struct response *p, struct api_query *q)
+{
+    bool given = request_param(r, "timeout").len > 0;
+    if (api_duration(r, p, "timeout", &q->timeout_ms) < 0) return -1;
+    if (given && q->timeout_ms <= 0) q->timeout_ms = -1;
+    return api_lookback(r, p, &q->lookback_ms);
 }
 
 void api_query(struct app *a, struct request *r, struct response *p)
 {
-    struct api_query q = {.text = request_param(r, "query")};
+    struct api_query q = {.text = query_text(r)};
     size_t limit;
     int64_t now_ms = env_now_ms(a->env);
-    if (!q.text.p) q.text = STR("");
     if (api_limit(r, p, "limit", &limit) < 0 || api_time(r, p, "time", &now_ms, &q.start_ms) < 0 ||
-        api_duration(r, p, "timeout", &q.timeout_ms) < 0 ||
-        api_duration(r, p, "lookback_delta", &q.lookback_ms) < 0)
+        read_options(r, p, &q) < 0)
         return;
     q.end_ms = q.start_ms;
     run_and_answer(a, r, p, &q, limit);
 }
 
+static int read_step(const struct request *r, struct response *p, struct api_query *q)
+{
+    if (request_param(r, "step").len == 0)
+        return api_invalid(p, "step", "cannot parse \"\" to a valid duration");
+    if (api_duration(r, p, "step", &q->step_ms) < 0) return -1;
+    if (q->step_ms <= 0)
+        return api_invalid(p, "step",
+                           "zero or negative query resolution step widths are not accepted. Try a "
+                           "positive integer");
+    if ((uint64_t)(q->end_ms - q->start_ms) / (uint64_t)q->step_ms <= API_MAX_POINTS) return 0;
+    response_fail(p, "bad_data",
+                  "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing "
+                  "the query resolution (?step=XX)");
+    return -1;
+}
+
 void api_query_range(struct app *a, struct request *r, struct response *p)
 {
-    struct api_query q = {.text = request_param(r, "query")};
+    struct api_query q = {.text = query_text(r)};
     size_t limit;
-    if (!q.text.p) q.text = STR("");
     if (api_limit(r, p, "limit", &limit) < 0 || api_time(r, p, "start", NULL, &q.start_ms) < 0 ||
         api_time(r, p, "end", NULL, &q.end_ms) < 0)
         return;
@@ -128,62 +202,26 @@ void api_query_range(struct app *a, struct request *r, struct response *p)
         api_invalid(p, "end", "end timestamp must not be before start time");
         return;
     }
-    if (request_param(r, "step").len == 0) {
-        api_invalid(p, "step", "cannot parse \"\" to a valid duration");
-        return;
-    }
-    if (api_duration(r, p, "step", &q.step_ms) < 0) return;
-    if (q.step_ms <= 0) {
-        api_invalid(p, "step",
-                    "zero or negative query resolution step widths are not accepted. Try a "
-                    "positive integer");
-        return;
-    }
-    if ((uint64_t)(q.end_ms - q.start_ms) / (uint64_t)q.step_ms > API_MAX_POINTS) {
-        response_fail(p, "bad_data",
-                      "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing "
-                      "the query resolution (?step=XX)");
-        return;
-    }
-    if (api_duration(r, p, "timeout", &q.timeout_ms) < 0 ||
-        api_duration(r, p, "lookback_delta", &q.lookback_ms) < 0)
-        return;
+    if (read_step(r, p, &q) < 0 || read_options(r, p, &q) < 0) return;
     run_and_answer(a, r, p, &q, limit);
 }
 
-/* There are no exemplars; Grafana asks before each panel. */
+/* There are no exemplars; Grafana asks before each panel. The request is checked all the same. */
 void api_query_exemplars(struct app *a, struct request *r, struct response *p)
 {
     struct json j;
+    int64_t start_ms = API_TIME_MIN, end_ms = API_TIME_MAX;
     UNUSED(a);
-    UNUSED(r);
+    if (api_time(r, p, "start", &start_ms, &start_ms) < 0 ||
+        api_time(r, p, "end", &end_ms, &end_ms) < 0)
+        return;
+    if (end_ms < start_ms) {
+        response_fail(p, "bad_data", "end timestamp must not be before start timestamp");
+        return;
+    }
+    if (api_check_text(query_text(r), p) < 0) return;
     api_begin(p, &j);
     json_arr(&j);
     json_end(&j);
     api_end(p, &j, NULL, false);
-}
-
-void api_format_query(struct app *a, struct request *r, struct response *p)
-{
-    UNUSED(a);
-    struct arena arena;
-    struct errmsg err = {0};
-    struct expr *expr = NULL;
-    struct str text = request_param(r, "query");
-    if (!text.p) text = STR("");
-    arena_init(&arena, PARSE_ARENA_MAX);
-    int rc = promql_parse(text, PROMQL_DEFAULT, &arena, &expr, &err);
-    if (rc < 0) {
-        fail_query(p, rc == E_TOO_BIG ? E_PARSE : rc, &err);
-    } else {
-        struct buf pretty = BUF_INIT((size_t)4 << 20);
-        struct json j;
-        promql_pretty(expr, FORMAT_COLUMNS, &pretty);
-        api_begin(p, &j);
-        json_str(&j, (struct str){pretty.p, pretty.len});
-        api_end(p, &j, NULL, false);
-        buf_release(&pretty);
-        promql_expr_release(expr);
-    }
-    arena_release(&arena);
 }

@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "agent/api.h"
@@ -22,6 +23,7 @@ struct lookup {
         size_t count;
     } sets[SELECTORS_MAX];
     size_t set_count;
+    bool names_param; /* in complaints about match[] */
     size_t limit;
     struct str *names; /* of the arena's lifetime, as labels below */
     struct labels *labels;
@@ -35,25 +37,35 @@ static bool matches_empty(const struct matcher *m, size_t count)
     return true;
 }
 
+/* Prometheus names the parameter for /series alone. */
+static int bad_selector(const struct lookup *l, struct response *p, const char *why)
+{
+    if (l->names_param) return api_invalid(p, "match[]", "%s", why);
+    response_fail(p, "bad_data", "%s", why);
+    return -1;
+}
+
+/* All must parse before any is looked at. */
 static int read_selectors(struct lookup *l, const struct request *r, struct response *p)
 {
     struct str text;
     struct errmsg err = {0};
+    char why[API_PARSE_ERROR_MAX];
     for (size_t i = 0; (text = request_param_at(r, "match[]", i)).p; i++) {
-        if (i == SELECTORS_MAX)
-            return api_invalid(p, "match[]", "more than %d selectors", SELECTORS_MAX);
+        if (i == SELECTORS_MAX) {
+            snprintf(why, sizeof why, "more than %d selectors", SELECTORS_MAX);
+            return bad_selector(l, p, why);
+        }
         struct matcher *v = NULL;
         size_t count = 0;
-        if (promql_parse_selector(text, &l->arena, &v, &count, &err) < 0) {
-            char why[sizeof err.text + 64];
-            api_parse_error(&err, why, sizeof why);
-            return api_invalid(p, "match[]", "%s", why);
-        }
+        if (promql_parse_selector(text, &l->arena, &v, &count, &err) < 0)
+            return bad_selector(l, p, api_parse_error(&err, why));
         l->sets[l->set_count].v = v;
         l->sets[l->set_count++].count = count;
-        if (matches_empty(v, count))
-            return api_invalid(p, "match[]", "match[] must contain at least one non-empty matcher");
     }
+    for (size_t i = 0; i < l->set_count; i++)
+        if (matches_empty(l->sets[i].v, l->sets[i].count))
+            return bad_selector(l, p, "match[] must contain at least one non-empty matcher");
     return 0;
 }
 
@@ -62,7 +74,7 @@ static int lookup_init(struct lookup *l, struct app *a, const struct request *r,
 {
     struct app_settings s;
     int64_t min_ms = API_TIME_MIN, max_ms = API_TIME_MAX;
-    *l = (struct lookup){.app = a};
+    l->app = a;
     app_settings(a, &s);
     arena_init(&l->arena, s.query_memory);
     l->budget = (struct query_budget){
@@ -174,11 +186,13 @@ static void put_names(struct lookup *l, struct response *p)
     api_end(p, &j, NULL, truncated);
 }
 
-/* Calls one of the querier's lookups for each selector, or once without any. */
+/* Calls one of the querier's lookups for each selector, or once without any. A range that ends
+ * before it starts holds nothing. */
 static int for_each_set(struct lookup *l, struct str name, struct errmsg *err,
                         int (*call)(struct lookup *l, struct str name, struct errmsg *err))
 {
     int rc = 0;
+    if (l->select.end_ms < l->select.start_ms) return 0;
     if (l->set_count == 0) return call(l, name, err);
     for (size_t i = 0; rc == 0 && i < l->set_count; i++) {
         l->select.matchers = l->sets[i].v;
@@ -210,7 +224,7 @@ static int find_series(struct lookup *l, struct str name, struct errmsg *err)
 
 void api_label_names(struct app *a, struct request *r, struct response *p)
 {
-    struct lookup l;
+    struct lookup l = {0};
     struct errmsg err = {0};
     if (lookup_init(&l, a, r, p) == 0) {
         int rc = for_each_set(&l, STR(""), &err, find_names);
@@ -253,45 +267,54 @@ static size_t put_utf8(unsigned code, char *out)
     return 4;
 }
 
+enum { CODE_DIGITS_MAX = 5 }; /* what Prometheus takes, though U+10FFFF has six */
+
+/* Reads "_2e_" or "__" at s; the bytes used, 0: neither. */
+static size_t unescape_code(struct str s, unsigned *code)
+{
+    size_t i = 1;
+    *code = '_';
+    if (s.len > 1 && s.p[1] == '_') return 2;
+    *code = 0;
+    for (; i < s.len && s.p[i] != '_' && i <= CODE_DIGITS_MAX; i++) {
+        int d = hex_digit(s.p[i]);
+        if (d < 0) return 0;
+        *code = *code << 4 | (unsigned)d;
+    }
+    bool surrogate = *code >= 0xd800 && *code <= 0xdfff;
+    return i < s.len && s.p[i] == '_' && *code <= 0x10ffff && !surrogate ? i + 1 : 0;
+}
+
 /* Label names that a path cannot hold come as U__ with "_XX_" for a character and "__" for '_'.
  * What does not decode is taken as it stands, as Prometheus does. */
 static struct str unescape_name(struct arena *a, struct str s)
 {
     if (!str_starts(s, STR("U__"))) return s;
-    char *out = arena_alloc(a, s.len * 2 + 8);
+    char *out = arena_alloc(a, s.len + 8);
     if (!out) return s;
     size_t n = 0;
-    for (size_t i = 3; i < s.len; i++) {
+    for (size_t i = 3; i < s.len;) {
+        unsigned code;
         if (s.p[i] != '_') {
-            out[n++] = s.p[i];
+            out[n++] = s.p[i++];
             continue;
         }
-        if (i + 1 < s.len && s.p[i + 1] == '_') {
-            out[n++] = '_';
-            i++;
-            continue;
-        }
-        unsigned code = 0;
-        size_t digits = 0;
-        for (i++; i < s.len && s.p[i] != '_' && digits < 6; i++, digits++) {
-            int d = hex_digit(s.p[i]);
-            if (d < 0) return s;
-            code = code << 4 | (unsigned)d;
-        }
-        if (i >= s.len || s.p[i] != '_' || digits == 0 || code > 0x10ffff) return s;
+        size_t used = unescape_code((struct str){s.p + i, s.len - i}, &code);
+        if (!used) return s;
         n += put_utf8(code, out + n);
+        i += used;
     }
     return (struct str){out, n};
 }
 
 void api_label_values(struct app *a, struct request *r, struct response *p)
 {
-    struct lookup l;
+    struct lookup l = {0};
     struct errmsg err = {0};
+    char shown[API_QUOTE_MAX];
     struct str name = unescape_name(r->arena, r->path_arg);
     if (!label_name_is_valid(name)) {
-        response_fail(p, "bad_data", "invalid label name: \"%.*s\"", (int)MIN(name.len, 100),
-                      name.p);
+        response_fail(p, "bad_data", "invalid label name: %s", api_quote(name, shown));
         return;
     }
     if (lookup_init(&l, a, r, p) == 0) {
@@ -319,7 +342,7 @@ static void put_series_list(struct lookup *l, struct response *p)
 
 void api_series(struct app *a, struct request *r, struct response *p)
 {
-    struct lookup l;
+    struct lookup l = {.names_param = true};
     struct errmsg err = {0};
     if (!request_param(r, "match[]").p) {
         response_fail(p, "bad_data", "no match[] parameter provided");
@@ -335,37 +358,47 @@ void api_series(struct app *a, struct request *r, struct response *p)
     lookup_release(&l);
 }
 
+/* --- metadata --- */
+
 struct metadata_list {
     struct json j;
-    size_t limit, count;
+    int64_t limit, count; /* limit < 0: none */
 };
 
 static int put_metadata(void *arg, const struct metric_metadata *m)
 {
     struct metadata_list *list = arg;
-    if (list->limit && list->count == list->limit) return 1;
+    if (list->limit >= 0 && list->count == list->limit) return 1;
     list->count++;
     json_key_str(&list->j, m->name);
     json_arr(&list->j);
     json_obj(&list->j);
-    json_key(&list->j, "type");
-    json_cstr(&list->j, metric_type_name(m->type));
-    json_key(&list->j, "help");
-    json_str(&list->j, m->help);
-    json_key(&list->j, "unit");
-    json_str(&list->j, m->unit);
+    json_kv_cstr(&list->j, "type", metric_type_name(m->type));
+    json_kv_str(&list->j, "unit", m->unit);
+    json_kv_str(&list->j, "help", m->help);
     json_end(&list->j);
     json_end(&list->j);
     return 0;
 }
 
+/* Unlike other limits, 0 means none of them here and less than 0 all, as Prometheus has it. */
+static int metadata_limit(const struct request *r, struct response *p, const char *name,
+                          int64_t *out)
+{
+    struct str s = request_param(r, name);
+    *out = -1;
+    if (s.len == 0 || str_to_i64(s, out) == 0) return 0;
+    response_fail(p, "bad_data", "%s must be a number", name);
+    return -1;
+}
+
 void api_metadata(struct app *a, struct request *r, struct response *p)
 {
     struct metadata_list list = {0};
-    size_t per_metric;
+    int64_t per_metric; /* the store keeps one entry for each */
     struct str name = request_param(r, "metric");
-    if (api_limit(r, p, "limit", &list.limit) < 0 ||
-        api_limit(r, p, "limit_per_metric", &per_metric) < 0)
+    if (metadata_limit(r, p, "limit", &list.limit) < 0 ||
+        metadata_limit(r, p, "limit_per_metric", &per_metric) < 0)
         return;
     api_begin(p, &list.j);
     json_obj(&list.j);

@@ -105,20 +105,21 @@ int request_add_form(struct request *r, struct str form, struct errmsg *err)
         return errmsg_set(err, E_TOO_BIG, "more than %d parameters", REQUEST_PARAMS_MAX);
     struct http_param *params = arena_array(r->arena, r->param_count + count, sizeof *params);
     if (!params) return errmsg_set(err, r->arena->err, "request too large");
-    if (r->param_count) memcpy(params, r->params, r->param_count * sizeof *params);
-    r->params = params;
+    size_t at = 0;
     for (struct str rest = form; rest.p && rest.len;) {
         struct str pair = str_split(&rest, '&');
         if (!pair.len) continue;
         struct str value = pair, name = str_split(&value, '=');
         if (!value.p) value = STR("");
-        struct http_param *p = &params[r->param_count];
+        struct http_param *p = &params[at++];
         int rc = decode_to_arena(r->arena, name, true, &p->name);
         if (rc == 0) rc = decode_to_arena(r->arena, value, true, &p->value);
         if (rc == E_INVALID) return errmsg_set(err, rc, "invalid URL escape in the parameters");
         if (rc < 0) return errmsg_set(err, rc, "request too large");
-        r->param_count++;
     }
+    if (r->param_count) memcpy(params + at, r->params, r->param_count * sizeof *params);
+    r->params = params;
+    r->param_count += at;
     return 0;
 }
 
@@ -260,6 +261,40 @@ void response_header(struct response *p, const char *name, const char *value)
     p->headers[p->header_count++].value = value;
 }
 
+static void put_position(struct json *j, const struct errmsg *err)
+{
+    json_kv_obj(j, "position");
+    json_kv_int(j, "line", err->line);
+    json_kv_int(j, "column", err->column);
+    json_kv_uint(j, "offset", err->offset);
+    json_end(j);
+}
+
+void response_error_members(struct json *j, const char *error_type, struct str text,
+                            const struct errmsg *err)
+{
+    json_kv_cstr(j, "status", "error");
+    json_kv_cstr(j, "errorType", error_type);
+    json_kv_str(j, "error", text);
+    if (err && err->line > 0) put_position(j, err);
+    if (err && err->hint[0]) json_kv_cstr(j, "hint", err->hint);
+}
+
+static void put_error(struct response *p, int status, const char *error_type, struct str text,
+                      const struct errmsg *err)
+{
+    struct json j;
+    p->fixed = NULL;
+    p->encoding = NULL;
+    p->status = status;
+    p->content_type = "application/json";
+    buf_reset(&p->body);
+    json_init(&j, &p->body);
+    json_obj(&j);
+    response_error_members(&j, error_type, text, err);
+    json_end(&j);
+}
+
 static void envelope(struct response *p, int status, const char *error_type, const char *fmt,
                      va_list ap) PRINTF_LIKE(4, 0);
 
@@ -269,21 +304,7 @@ static void envelope(struct response *p, int status, const char *error_type, con
     char text[1024];
     int n = vsnprintf(text, sizeof text, fmt, ap);
     size_t len = n < 0 ? 0 : MIN((size_t)n, sizeof text - 1);
-    p->fixed = NULL;
-    p->encoding = NULL;
-    p->status = status;
-    p->content_type = "application/json";
-    buf_reset(&p->body);
-    struct json j;
-    json_init(&j, &p->body);
-    json_obj(&j);
-    json_key(&j, "status");
-    json_cstr(&j, "error");
-    json_key(&j, "errorType");
-    json_cstr(&j, error_type);
-    json_key(&j, "error");
-    json_str(&j, (struct str){text, len});
-    json_end(&j);
+    put_error(p, status, error_type, (struct str){text, len}, NULL);
 }
 
 void response_error(struct response *p, int status, const char *error_type, const char *fmt, ...)
@@ -294,7 +315,7 @@ void response_error(struct response *p, int status, const char *error_type, cons
     va_end(ap);
 }
 
-void response_fail(struct response *p, const char *error_type, const char *fmt, ...)
+static int status_of(const char *error_type)
 {
     static const struct {
         const char *type;
@@ -309,13 +330,22 @@ void response_fail(struct response *p, const char *error_type, const char *fmt, 
         {"internal",       500},
         {"not_acceptable", 406},
     };
-    int status = 500;
     for (size_t i = 0; i < COUNT(types); i++)
-        if (strcmp(types[i].type, error_type) == 0) status = types[i].status;
+        if (strcmp(types[i].type, error_type) == 0) return types[i].status;
+    return 500;
+}
+
+void response_fail(struct response *p, const char *error_type, const char *fmt, ...)
+{
     va_list ap;
     va_start(ap, fmt);
-    envelope(p, status, error_type, fmt, ap);
+    envelope(p, status_of(error_type), error_type, fmt, ap);
     va_end(ap);
+}
+
+void response_problem(struct response *p, const char *error_type, const struct errmsg *err)
+{
+    put_error(p, status_of(error_type), error_type, str_of(err->text), err);
 }
 
 void response_text(struct response *p, int status, const char *text)

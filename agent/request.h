@@ -16,6 +16,8 @@
 #include "core/err.h"
 #include "core/str.h"
 
+struct json;
+
 enum http_method {
     HTTP_GET = 1 << 0,
     HTTP_HEAD = 1 << 1,
@@ -51,7 +53,7 @@ enum { REQUEST_PARAMS_MAX = 1000, REQUEST_ID_MAX = 128 };
 struct request {
     enum http_method method;
     struct str path;           /* decoded once, NUL-terminated */
-    struct http_param *params; /* of the query string, then of the form */
+    struct http_param *params; /* of the form, then of the query string, as Go's FormValue */
     size_t param_count;
     const char *header[HDR_COUNT]; /* NULL when absent */
     struct str body;
@@ -65,7 +67,7 @@ struct request {
 /* Splits target ("/path?a=b", or absolute form) into path and parameters. E_INVALID: bad escapes,
  * control characters, a path that does not start with '/'; E_TOO_BIG: too many parameters. */
 int request_set_target(struct request *r, struct str target, struct errmsg *err) MUST_CHECK;
-/* Adds the parameters of an application/x-www-form-urlencoded text. */
+/* Puts the parameters of an application/x-www-form-urlencoded text before those already there. */
 int request_add_form(struct request *r, struct str form, struct errmsg *err) MUST_CHECK;
 /* Sets r->id from the header when that is short and printable, else from random. */
 void request_set_id(struct request *r, uint64_t random);
@@ -113,6 +115,13 @@ void response_error(struct response *p, int status, const char *error_type, cons
 /* The same by its errorType ("bad_data", ...), which decides the status. */
 void response_fail(struct response *p, const char *error_type, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
+/* The same with what our own endpoints add: the position of the problem and what to do about it,
+ * as far as err has them. */
+void response_problem(struct response *p, const char *error_type, const struct errmsg *err);
+/* The members of an error, where an object is open: status, errorType, error; and with err (which
+ * may be NULL) its position {line, column, offset} and its hint. */
+void response_error_members(struct json *j, const char *error_type, struct str text,
+                            const struct errmsg *err);
 void response_text(struct response *p, int status, const char *text);
 /* Compresses body for a client that accepts it when that pays; a compressed body is undone for a
  * client that does not. Leaves the response as it is when memory is short. */

@@ -73,7 +73,7 @@ static void targets(void **state)
     }
 }
 
-static void a_form_adds_to_the_query_string(void **state)
+static void a_form_comes_before_the_query_string(void **state)
 {
     struct fixture f;
     struct errmsg err = {0};
@@ -81,8 +81,9 @@ static void a_form_adds_to_the_query_string(void **state)
     begin(&f);
     assert_int_equal(request_set_target(&f.r, STR("/q?match[]=up&x=1"), &err), 0);
     assert_int_equal(request_add_form(&f.r, STR("match%5B%5D=a%2Bb&query=sum+(x)&e="), &err), 0);
-    assert_true(str_eq(request_param(&f.r, "match[]"), STR("up")));
-    assert_true(str_eq(request_param_at(&f.r, "match[]", 1), STR("a+b")));
+    assert_true(str_eq(request_param(&f.r, "match[]"), STR("a+b")));
+    assert_true(str_eq(request_param_at(&f.r, "match[]", 1), STR("up")));
+    assert_true(str_eq(request_param(&f.r, "x"), STR("1")));
     assert_null(request_param_at(&f.r, "match[]", 2).p);
     assert_true(str_eq(request_param(&f.r, "query"), STR("sum (x)")));
     assert_true(request_param(&f.r, "e").p && request_param(&f.r, "e").len == 0);
@@ -301,11 +302,30 @@ static void errors_take_the_status_of_their_type(void **state)
     }
 }
 
+static void a_problem_has_its_place_and_cure(void **state)
+{
+    struct response p;
+    struct errmsg err = {.line = 2, .column = 3, .offset = 9, .text = "bad", .hint = "good"};
+    (void)state;
+    response_init(&p, 1 << 16);
+    response_problem(&p, "bad_data", &err);
+    assert_int_equal(p.status, 400);
+    assert_string_equal(p.body.p,
+                        "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"bad\","
+                        "\"position\":{\"line\":2,\"column\":3,\"offset\":9},\"hint\":\"good\"}");
+    err = (struct errmsg){.text = "bad"};
+    response_problem(&p, "execution", &err);
+    assert_int_equal(p.status, 422);
+    assert_string_equal(p.body.p,
+                        "{\"status\":\"error\",\"errorType\":\"execution\",\"error\":\"bad\"}");
+    response_release(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(targets),
-        cmocka_unit_test(a_form_adds_to_the_query_string),
+        cmocka_unit_test(a_form_comes_before_the_query_string),
         cmocka_unit_test(too_many_parameters_are_refused),
         cmocka_unit_test(request_ids_are_kept_only_when_printable),
         cmocka_unit_test(content_types),
@@ -315,6 +335,7 @@ int main(void)
         cmocka_unit_test(answers_are_compressed_by_accept_encoding),
         cmocka_unit_test(a_stored_page_is_inflated_for_who_takes_no_gzip),
         cmocka_unit_test(errors_take_the_status_of_their_type),
+        cmocka_unit_test(a_problem_has_its_place_and_cure),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
