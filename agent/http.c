@@ -23,14 +23,24 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "core/log.h"
 #include "core/mem.h"
 
+/* libmicrohttpd keeps a request's head in one piece of memory for each connection: the target, a
+ * record of some 64 bytes for each parameter (which we read ourselves), the headers, and later the
+ * head of the answer. What does not fit it refuses in HTML; so there is room for a bit more than we
+ * take, and the refusal is ours. The piece is mapped, and counts once it is used. */
 enum {
-    CONNECTION_MEMORY = 16 << 10,
+    TARGET_MAX = 64 << 10,
+    HEADERS_MAX = 32 << 10,
+    CONNECTION_MEMORY = TARGET_MAX + REQUEST_PARAMS_MAX * 64 + HEADERS_MAX + (32 << 10),
+};
+
+enum {
     LOOP_STACK_BYTES = 256 << 10,
     EXCHANGE_ARENA_MAX = 8 << 20,
     DRAIN_MAX = 64 << 20,
@@ -121,7 +131,11 @@ static void *on_target(void *cls, const char *uri, struct MHD_Connection *connec
     struct exchange *x = exchange_new(cls, connection);
     if (!x) return NULL;
     struct errmsg err = {0};
-    int rc = request_set_target(&x->request, str_of(uri), &err);
+    struct str target = str_of(uri);
+    int rc = target.len > TARGET_MAX
+                 ? errmsg_set(&err, E_TOO_BIG,
+                              "the URL is longer than %d bytes: send a form by POST", TARGET_MAX)
+                 : request_set_target(&x->request, target, &err);
     if (rc < 0) {
         x->answered = true;
         response_error(&x->response, rc == E_TOO_BIG ? 414 : 400, "bad_data", "%s", err.text);
@@ -271,6 +285,46 @@ static void body_too_big(struct exchange *x)
     refuse(x);
 }
 
+/* What the headers say about themselves. */
+struct head {
+    size_t bytes;
+    const char *length; /* the first Content-Length */
+    bool chunked, conflict;
+};
+
+static enum MHD_Result note_header(void *cls, enum MHD_ValueKind kind, const char *name,
+                                   const char *value)
+{
+    struct head *h = cls;
+    UNUSED(kind);
+    if (!value) value = "";
+    h->bytes += strlen(name) + strlen(value) + sizeof ": \r\n" - 1;
+    h->chunked |= strcasecmp(name, "Transfer-Encoding") == 0;
+    if (strcasecmp(name, "Content-Length") != 0) return MHD_YES;
+    h->conflict |= h->length && strcmp(h->length, value) != 0;
+    h->length = value;
+    return MHD_YES;
+}
+
+/* Two lengths are a way to smuggle a request past a proxy (RFC 9112, 6.3): refused, and the
+ * connection with it. Whether the head is fit to be read on. */
+static bool check_head(struct exchange *x)
+{
+    struct head h = {0};
+    MHD_get_connection_values(x->connection, MHD_HEADER_KIND, note_header, &h);
+    if (h.conflict || (h.chunked && h.length))
+        response_error(&x->response, 400, "bad_data",
+                       "the request says its length twice, and not the same");
+    else if (h.bytes > HEADERS_MAX)
+        response_error(&x->response, 431, "bad_data", "the headers are larger than %d bytes",
+                       HEADERS_MAX);
+    else
+        return true;
+    x->response.close = true;
+    refuse(x);
+    return false;
+}
+
 /* The first call: headers are complete. */
 static enum MHD_Result begin(struct exchange *x, const char *method)
 {
@@ -285,6 +339,7 @@ static enum MHD_Result begin(struct exchange *x, const char *method)
     request_set_id(r, env_random(s->env));
     if (x->answered) return MHD_YES; /* the target was bad */
     s->handler.plan(s->handler.arg, r, &x->plan);
+    if (!check_head(x)) return send_response(x);
     uint64_t declared = 0;
     const char *length = r->header[HDR_CONTENT_LENGTH];
     if (length && str_to_u64(str_of(length), &declared) < 0) declared = UINT64_MAX;

@@ -37,8 +37,8 @@ struct http_handler {
     void (*plan)(void *arg, const struct request *r, struct http_plan *out);
     /* Called when the body is complete. */
     void (*answer)(void *arg, struct request *r, struct response *p);
-    /* The planned pool is full, or the body too big: p already says so. */
-    void (*refused)(void *arg, const struct request *r, const struct response *p);
+    /* The planned pool is full, or the body too big: p already says so, and may be reshaped. */
+    void (*refused)(void *arg, struct request *r, struct response *p);
 };
 
 struct http_options {

@@ -1,8 +1,9 @@
-/* route.c -- the table of routes, and what happens before a handler runs.
+/* route.c -- finding a route, and what happens before its handler runs. The table is in
+ * route_table.c.
  *
  * The order of checks: path (404), method (405), Host (403), cross-site (403), scope (401), store
- * (503), body (413, 415, 400). Only then does a handler see the request. Paths that are not in the
- * table do not exist; nothing here reaches the file system.
+ * (503), body (413, 415, 400), parameters of a strict route (400). Only then does a handler see the
+ * request. Paths that are not in the table do not exist; nothing here reaches the file system.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/route.h"
@@ -18,50 +19,6 @@
 #include "agent/app.h"
 #include "core/log.h"
 #include "core/mem.h"
-
-const char *const scope_names[SCOPES] = {
-    [SCOPE_NONE] = "none",     [SCOPE_READ] = "read",   [SCOPE_WRITE] = "write",
-    [SCOPE_ALERTS] = "alerts", [SCOPE_SCALE] = "scale", [SCOPE_ADMIN] = "admin",
-};
-
-enum { G = HTTP_GET | HTTP_HEAD, P = HTTP_POST, GP = HTTP_GET | HTTP_HEAD | HTTP_POST };
-enum { FORM = ROUTE_FORM, BODY = ROUTE_BODY, STORE = ROUTE_STORE, INFLUX = ROUTE_INFLUX };
-
-// clang-format off
-const struct route routes[] = {
-    /* methods, path, scope, runs on, flags, handler */
-    {GP, "/api/v1/query",               SCOPE_READ,  HTTP_QUERY,  FORM | STORE,   api_query},
-    {GP, "/api/v1/query_range",         SCOPE_READ,  HTTP_QUERY,  FORM | STORE,   api_query_range},
-    {P,  "/api/v1/query_batch",         SCOPE_READ,  HTTP_QUERY,  BODY | STORE,   api_query_batch},
-    {GP, "/api/v1/query_exemplars",     SCOPE_READ,  HTTP_LOOP,   FORM,           api_query_exemplars},
-    {GP, "/api/v1/format_query",        SCOPE_READ,  HTTP_STATUS, FORM,           api_format_query},
-    {GP, "/api/v1/labels",              SCOPE_READ,  HTTP_QUERY,  FORM | STORE,   api_label_names},
-    {G,  "/api/v1/label/{name}/values", SCOPE_READ,  HTTP_QUERY,  STORE,          api_label_values},
-    {GP, "/api/v1/series",              SCOPE_READ,  HTTP_QUERY,  FORM | STORE,   api_series},
-    {G,  "/api/v1/metadata",            SCOPE_READ,  HTTP_STATUS, STORE,          api_metadata},
-    {G,  "/api/v1/targets",             SCOPE_READ,  HTTP_STATUS, STORE,          api_targets},
-    {G,  "/api/v1/rules",               SCOPE_READ,  HTTP_STATUS, STORE,          api_rules},
-    {G,  "/api/v1/alerts",              SCOPE_READ,  HTTP_STATUS, STORE,          api_alerts},
-    {G,  "/api/v1/alertmanagers",       SCOPE_READ,  HTTP_LOOP,   0,              api_alertmanagers},
-    {G,  "/api/v1/status/buildinfo",    SCOPE_READ,  HTTP_LOOP,   0,              api_buildinfo},
-    {G,  "/api/v1/status/runtimeinfo",  SCOPE_READ,  HTTP_STATUS, STORE,          api_runtimeinfo},
-    {G,  "/api/v1/status/tsdb",         SCOPE_READ,  HTTP_STATUS, STORE,          api_tsdb_status},
-    {G,  "/api/v1/status/flags",        SCOPE_READ,  HTTP_LOOP,   STORE,          api_flags},
-    {P,  "/write",                      SCOPE_WRITE, HTTP_WRITE,  BODY | STORE | INFLUX, api_influx_write},
-    {P,  "/api/v2/write",               SCOPE_WRITE, HTTP_WRITE,  BODY | STORE | INFLUX, api_influx_write2},
-    {G,  "/ping",                       SCOPE_NONE,  HTTP_LOOP,   INFLUX,         api_influx_ping},
-    {GP, "/query",                      SCOPE_READ,  HTTP_QUERY,  FORM | STORE | INFLUX, api_influx_query},
-    {G,  "/health",                     SCOPE_NONE,  HTTP_LOOP,   0,              api_influx_health},
-    {G,  "/-/healthy",                  SCOPE_NONE,  HTTP_LOOP,   0,              api_healthy},
-    {G,  "/-/ready",                    SCOPE_NONE,  HTTP_LOOP,   0,              api_ready},
-    {P,  "/-/reload",                   SCOPE_ADMIN, HTTP_STATUS, 0,              api_reload},
-    {G,  "/metrics",                    SCOPE_READ,  HTTP_STATUS, STORE,          api_metrics},
-    {G,  "/metrics/host",               SCOPE_READ,  HTTP_STATUS, STORE,          api_metrics_host},
-    {G,  "/",                           SCOPE_READ,  HTTP_LOOP,   0,              api_page},
-    {G,  "/ui/*",                       SCOPE_READ,  HTTP_LOOP,   0,              api_page},
-};
-// clang-format on
-const size_t route_count = COUNT(routes);
 
 enum { PLAIN_BODY_MAX = 1 << 20, FORM_BODY_MAX = 2 << 20 };
 
@@ -189,10 +146,11 @@ static int check_access(const struct route *route, const struct request *r,
 /* --- counting --- */
 
 struct route_counters {
+    size_t rows;
     struct {
         uint64_t codes[ROUTE_CODES]; /* atomic, by code_list */
         uint64_t count, ns;          /* atomic */
-    } v[COUNT(routes) + 1];          /* the last: no route */
+    } v[];                           /* by row; the last: no route */
 };
 
 static const int code_list[ROUTE_CODES] = {200, 204, 304, 400, 401, 403, 404, 405,
@@ -200,8 +158,11 @@ static const int code_list[ROUTE_CODES] = {200, 204, 304, 400, 401, 403, 404, 40
 
 int route_counters_new(struct route_counters **out)
 {
-    *out = mem_zalloc(sizeof **out);
-    return *out ? 0 : -ENOMEM;
+    struct route_counters *c = mem_zalloc(sizeof *c + (route_count + 1) * sizeof c->v[0]);
+    if (!c) return -ENOMEM;
+    c->rows = route_count;
+    *out = c;
+    return 0;
 }
 
 void route_counters_free(struct route_counters *c)
@@ -213,7 +174,7 @@ static void count_answer(struct route_counters *c, const struct route *route, in
                          int64_t ns)
 {
     if (!c) return;
-    size_t i = route ? (size_t)(route - routes) : COUNT(routes), code = 0;
+    size_t i = route ? (size_t)(route - routes) : c->rows, code = 0;
     while (code < ROUTE_CODES - 1 && code_list[code] != status)
         code++;
     __atomic_add_fetch(&c->v[i].codes[code], 1, __ATOMIC_RELAXED);
@@ -224,8 +185,8 @@ static void count_answer(struct route_counters *c, const struct route *route, in
 void route_counters_visit(const struct route_counters *c, route_count_fn *each,
                           route_time_fn *each_time, void *arg)
 {
-    for (size_t i = 0; i <= COUNT(routes); i++) {
-        const char *path = i < COUNT(routes) ? routes[i].path : "other";
+    for (size_t i = 0; i <= c->rows; i++) {
+        const char *path = i < c->rows ? routes[i].path : "other";
         for (size_t k = 0; k < ROUTE_CODES; k++) {
             uint64_t n = __atomic_load_n(&c->v[i].codes[k], __ATOMIC_RELAXED);
             if (n && each) each(arg, path, code_list[k], n);
@@ -280,6 +241,42 @@ static int read_body(const struct route *route, struct request *r, const struct 
     return rc;
 }
 
+enum { PARAMS_MAX = 32 };
+
+/* What a misspelt parameter of a strict route may have been meant to be; NULL: no idea. */
+static const char *nearest_param(const struct route *route, struct str name)
+{
+    const char *names[PARAMS_MAX];
+    size_t count = MIN(route->param_count, (size_t)PARAMS_MAX);
+    for (size_t i = 0; i < count; i++)
+        names[i] = route->params[i].name;
+    return str_nearest(name, names, count);
+}
+
+static bool has_param(const struct route *route, struct str name)
+{
+    for (size_t i = 0; i < route->param_count; i++)
+        if (str_eq(name, str_of(route->params[i].name))) return true;
+    return false;
+}
+
+/* 0, or < 0 with the response filled. */
+static int check_params(const struct route *route, const struct request *r, struct response *p)
+{
+    if (!(route->flags & ROUTE_STRICT)) return 0;
+    for (size_t i = 0; i < r->param_count; i++) {
+        struct errmsg err = {0};
+        struct str name = r->params[i].name;
+        if (has_param(route, name)) continue;
+        const char *near = nearest_param(route, name);
+        errmsg_set(&err, E_INVALID, "unknown parameter \"%.*s\"", (int)MIN(name.len, 100), name.p);
+        if (near) errmsg_hint(&err, "did you mean \"%s\"?", near);
+        response_problem(p, "bad_data", &err);
+        return -1;
+    }
+    return 0;
+}
+
 static void answer_route(struct app *a, const struct route *route, struct request *r,
                          struct response *p)
 {
@@ -292,23 +289,45 @@ static void answer_route(struct app *a, const struct route *route, struct reques
         response_header(p, "Retry-After", "1");
         return;
     }
-    if (read_body(route, r, &s, &decoded, p) == 0) route->answer(a, r, p);
+    if (read_body(route, r, &s, &decoded, p) == 0 && check_params(route, r, p) == 0)
+        route->answer(a, r, p);
     buf_release(&decoded);
+}
+
+/* How InfluxDB 2 calls a status. */
+static const char *influx_code(int status)
+{
+    static const struct {
+        int status;
+        const char *code;
+    } codes[] = {
+        {401, "unauthorized"          },
+        {403, "forbidden"             },
+        {404, "not found"             },
+        {405, "method not allowed"    },
+        {413, "request too large"     },
+        {415, "unsupported media type"},
+        {500, "internal error"        },
+        {503, "unavailable"           },
+    };
+    for (size_t i = 0; i < COUNT(codes); i++)
+        if (codes[i].status == status) return codes[i].code;
+    return "invalid";
 }
 
 /* InfluxDB's clients read {"error": ...} on its routes, of version 2 {"code": ..., "message": ...}.
  */
-static void influx_shape(struct request *r, struct response *p)
+static void influx_shape(const struct route *route, struct request *r, struct response *p)
 {
     static const char key[] = "\"error\":";
+    if (!route || !(route->flags & ROUTE_INFLUX)) return;
     const char *at = p->status >= 400 && p->body.p ? strstr(p->body.p, key) : NULL;
     if (!at) return;
     const char *text = arena_strndup(r->arena, at + sizeof key - 1, strlen(at + sizeof key - 1));
     if (!text) return;
     buf_reset(&p->body);
     if (str_eq(r->path, STR("/api/v2/write")))
-        buf_addf(&p->body, "{\"code\":\"%s\",\"message\":%s",
-                 p->status == 503 ? "unavailable" : "invalid", text);
+        buf_addf(&p->body, "{\"code\":\"%s\",\"message\":%s", influx_code(p->status), text);
     else
         buf_addf(&p->body, "{\"error\":%s", text);
 }
@@ -321,19 +340,20 @@ void route_answer(void *app, struct request *r, struct response *p)
         answer_route(a, route, r, p);
     else
         response_fail(p, "not_found", "no such path");
-    if (route && (route->flags & ROUTE_INFLUX)) influx_shape(r, p);
+    influx_shape(route, r, p);
     int64_t ns = env_mono_ns(a->env) - r->start_mono_ns;
     count_answer(a->counters, route, p->status, ns);
     log_debug("request", "path=\"%s\" status=%d ms=%lld id=%s", r->path.p, p->status,
               (long long)(ns / 1000000), r->id);
 }
 
-static void refused(void *arg, const struct request *r, const struct response *p)
+static void refused(void *arg, struct request *r, struct response *p)
 {
     struct app *a = arg;
     struct str path_arg;
-    count_answer(a->counters, route_find(r->path, &path_arg), p->status,
-                 env_mono_ns(a->env) - r->start_mono_ns);
+    const struct route *route = route_find(r->path, &path_arg);
+    influx_shape(route, r, p);
+    count_answer(a->counters, route, p->status, env_mono_ns(a->env) - r->start_mono_ns);
 }
 
 struct http_handler route_handler(struct app *a)

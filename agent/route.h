@@ -1,7 +1,11 @@
-/* route.h -- the table of routes: method, path, scope, where it runs, handler.
+/* route.h -- the table of routes: method, path, scope, where it runs, handler, documentation.
  *
  * A path is matched exactly after one decode; {name} stands for one segment and a final * for the
  * rest. What is not in the table is 404, a method that is not in the row is 405 with Allow.
+ *
+ * A new endpoint is one row in agent/route_table.c (and its parameters above the table). The row is
+ * also what docs/HTTP.md and /api/v1/openapi.yaml are made of: after a change,
+ * `build/tests/unit/test_http_doc update` rewrites the part of docs/HTTP.md between its two marks.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TOCSIN_AGENT_ROUTE_H
@@ -25,7 +29,39 @@ enum route_flag {
     ROUTE_BODY = 1 << 1,   /* takes a body up to limits.body_bytes, decoded for the handler */
     ROUTE_STORE = 1 << 2,  /* 503 until the store is open */
     ROUTE_INFLUX = 1 << 3, /* errors in InfluxDB's shape */
+    ROUTE_STRICT = 1 << 4, /* our own: parameters that are not in the row are refused */
 };
+
+/* How a parameter's value is written. */
+enum param_type {
+    PARAM_TEXT,
+    PARAM_EXPR,     /* a PromQL expression */
+    PARAM_SELECTOR, /* a PromQL series selector */
+    PARAM_TIME,     /* RFC 3339 or float seconds */
+    PARAM_DURATION, /* 5m or float seconds */
+    PARAM_NUMBER,   /* an integer */
+    PARAM_BOOL,
+    PARAM_TYPES,
+};
+extern const char *const param_type_names[PARAM_TYPES];
+
+struct route_param {
+    const char *name; /* one that ends in [] may be repeated */
+    enum param_type type;
+    bool required;
+    const char *text; /* a phrase, without a full stop */
+};
+
+/* The chapters of the documentation. */
+enum route_group {
+    GROUP_PROMETHEUS,
+    GROUP_INFLUX,
+    GROUP_ALERTMANAGER,
+    GROUP_OWN,
+    GROUP_PROCESS, /* health, reload, own metrics, pages */
+    ROUTE_GROUPS,
+};
+extern const char *const route_group_names[ROUTE_GROUPS];
 
 typedef void route_fn(struct app *a, struct request *r, struct response *p);
 
@@ -36,6 +72,12 @@ struct route {
     enum http_pool pool;
     unsigned flags;
     route_fn *answer;
+    enum route_group group;
+    const char *purpose; /* one sentence */
+    const struct route_param *params;
+    size_t param_count;
+    const char *body_type; /* media types of a ROUTE_BODY's body */
+    const char *sends;     /* media type of the answer; NULL: JSON */
 };
 extern const struct route routes[];
 extern const size_t route_count;

@@ -71,7 +71,7 @@ static void answer(void *arg, struct request *r, struct response *p)
     }
 }
 
-static void refused(void *arg, const struct request *r, const struct response *p)
+static void refused(void *arg, struct request *r, struct response *p)
 {
     struct fixture *f = arg;
     (void)r;
@@ -239,6 +239,93 @@ static void a_bad_escape_is_400(void **state)
     close(fd);
 }
 
+/* Sends "GET /" followed by target bytes and headers, and returns the status of the answer. */
+static int status_of_head(struct fixture *f, const struct buf *target, const char *headers,
+                          char *text)
+{
+    struct buf head = BUF_INIT(1 << 20);
+    int fd = dial(f);
+    buf_addstr(&head, "GET /");
+    buf_add(&head, target->p, target->len);
+    buf_addf(&head, " HTTP/1.1\r\nHost: x\r\n%s\r\n", headers);
+    say(fd, head.p);
+    assert_true(hear(fd, text) > 12);
+    close(fd);
+    buf_release(&head);
+    return (int)strtol(text + 9, NULL, 10);
+}
+
+static void long_targets_are_answered(void **state)
+{
+    static const struct {
+        const char *piece;
+        size_t bytes;
+        int status;
+    } rows[] = {
+        {"?q=",      20 << 10, 200},
+        {"?q=",      64000,    200},
+        {"?q=",      66000,    414},
+        {"?q=",      150000,   414},
+        {"?a=1",     1000 * 4, 200},
+        {"?a=1",     1001 * 4, 414},
+        {"?query=x", 64 * 8,   200},
+    };
+    char text[TEXT_MAX];
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct buf target = BUF_INIT(1 << 20);
+        buf_addstr(&target, rows[i].piece);
+        while (target.len < rows[i].bytes)
+            if (strlen(rows[i].piece) == 3)
+                buf_addch(&target, 'x');
+            else
+                buf_addf(&target, "&%s", rows[i].piece + 1);
+        int status = status_of_head(*state, &target, "", text);
+        if (status != rows[i].status)
+            fail_msg("%s, %zu bytes: %d", rows[i].piece, rows[i].bytes, status);
+        if (status == 414) assert_non_null(strstr(text, "{\"status\":\"error\""));
+        buf_release(&target);
+    }
+}
+
+static void huge_headers_are_431(void **state)
+{
+    char text[TEXT_MAX];
+    struct buf none = BUF_INIT(1), headers = BUF_INIT(1 << 20);
+    for (int i = 0; headers.len < 36 << 10; i++)
+        buf_addf(&headers, "X-Header-%d: 0123456789012345678901234567890123456789\r\n", i);
+    assert_int_equal(status_of_head(*state, &none, headers.p, text), 431);
+    assert_non_null(strstr(text, "{\"status\":\"error\",\"errorType\":\"bad_data\""));
+    buf_release(&headers);
+}
+
+static void two_lengths_are_refused(void **state)
+{
+    static const struct {
+        const char *headers;
+        int status;
+    } rows[] = {
+        {"Content-Length: 2\r\nContent-Length: 3",          400},
+        {"Content-Length: 3\r\nContent-Length: 2",          400},
+        {"Content-Length: 2\r\nTransfer-Encoding: chunked", 400},
+        {"Content-Length: 2\r\nContent-Length: 2",          200},
+    };
+    char text[TEXT_MAX], head[256];
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        int fd = dial(*state);
+        snprintf(head, sizeof head, "POST /echo HTTP/1.1\r\nHost: x\r\n%s\r\n\r\nhi",
+                 rows[i].headers);
+        say(fd, head);
+        assert_true(hear(fd, text) > 12);
+        int status = (int)strtol(text + 9, NULL, 10);
+        if (status != rows[i].status) fail_msg("%s: %d", rows[i].headers, status);
+        if (status == 400) {
+            assert_non_null(strstr(text, "\"errorType\":\"bad_data\""));
+            assert_int_equal(hear(fd, text), 0);
+        }
+        close(fd);
+    }
+}
+
 static void wait_for(struct fixture *f, const int *counter, int value)
 {
     struct timespec until;
@@ -340,6 +427,9 @@ int main(void)
         SERVED(a_chunked_body_over_the_limit_is_413),
         SERVED(a_declared_body_far_over_the_limit_is_answered_at_once),
         SERVED(a_bad_escape_is_400),
+        SERVED(long_targets_are_answered),
+        SERVED(huge_headers_are_431),
+        SERVED(two_lengths_are_refused),
         SERVED(a_client_that_hangs_up_cancels_its_query),
         SERVED(a_full_queue_is_503_with_retry_after),
         SERVED(a_port_in_use_is_told),

@@ -219,6 +219,47 @@ static void other_sites_change_nothing(void **state)
         }
 }
 
+static void our_own_endpoints_refuse_unknown_parameters(void **state)
+{
+    struct fixture f;
+    struct str arg;
+    const struct route *own = route_find(STR("/api/v1/query_batch"), &arg);
+    (void)state;
+    assert_non_null(own);
+    assert_true(own->flags & ROUTE_STRICT);
+    begin(&f, HTTP_POST, "/api/v1/query_batch?stepp=1", ALL);
+    __atomic_store_n(&f.app.ready, 1, __ATOMIC_RELEASE);
+    route_answer(&f.app, &f.r, &f.p);
+    assert_int_equal(f.p.status, 400);
+    assert_non_null(strstr(f.p.body.p, "unknown parameter \\\"stepp\\\""));
+    end(&f);
+    begin(&f, HTTP_GET, "/api/v1/format_query?query=1&nonsense=1", ALL);
+    route_answer(&f.app, &f.r, &f.p);
+    assert_int_equal(f.p.status, 200);
+    end(&f);
+}
+
+static void a_refused_write_has_influx_shape(void **state)
+{
+    static const struct {
+        const char *path, *body;
+    } rows[] = {
+        {"/write",        "{\"error\":\"the body is larger than 5 bytes\"}"                },
+        {"/api/v2/write",
+         "{\"code\":\"request too large\",\"message\":\"the body is larger than 5 bytes\"}"},
+    };
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct fixture f;
+        begin(&f, HTTP_POST, rows[i].path, ALL);
+        struct http_handler h = route_handler(&f.app);
+        response_error(&f.p, 413, "bad_data", "the body is larger than %d bytes", 5);
+        h.refused(h.arg, &f.r, &f.p);
+        assert_string_equal(f.p.body.p, rows[i].body);
+        end(&f);
+    }
+}
+
 static void traversal_finds_nothing(void **state)
 {
     static const char *const pieces[] = {"..",     "%2e%2e",     "%252e%252e", ".",
@@ -284,6 +325,8 @@ int main(void)
         cmocka_unit_test(a_wrong_method_is_405_with_allow),
         cmocka_unit_test(strangers_hosts_are_refused_on_loopback),
         cmocka_unit_test(other_sites_change_nothing),
+        cmocka_unit_test(our_own_endpoints_refuse_unknown_parameters),
+        cmocka_unit_test(a_refused_write_has_influx_shape),
         cmocka_unit_test(traversal_finds_nothing),
         cmocka_unit_test(influx_routes_have_influx_errors),
         cmocka_unit_test(answers_are_counted_by_route_and_status),
