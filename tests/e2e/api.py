@@ -39,6 +39,78 @@ def test_post_form_equals_get():
         equal(len(got["data"]["result"]), 2)
 
 
+def test_form_wins_and_gzip_form():
+    with Daemon() as d:
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        a = d.post("/api/v1/query", "query=2", form, query="1", time=5)
+        equal(a.json()["data"]["result"], [5, "2"])
+        packed = gzip.compress(b"query=3&time=6")
+        a = d.post("/api/v1/query", packed, dict(form, **{"Content-Encoding": "gzip"}))
+        equal(a.json()["data"]["result"], [6, "3"])
+
+
+def test_range_vectors_and_times():
+    with Daemon() as d:
+        fill(d)
+        data = d.get("/api/v1/query", query='cpu_usage{host="a"}[3s]', time=NOW + 10).json()["data"]
+        equal(data["resultType"], "matrix")
+        equal(data["result"][0]["values"], [[NOW + i, str(i)] for i in (8, 9, 10)])
+        began = time.time()
+        got = d.get("/api/v1/query", query="1").json()["data"]["result"][0]
+        check(began - 0.01 <= got <= time.time() + 0.01, began, got)
+        for t in ("-292273086-05-16T16:47:06Z", "292277025-08-18T07:12:54.999999999Z", "1_0"):
+            equal(d.get("/api/v1/query", query="1", time=t).status, 200)
+        # annotations of a query on several lines point into it
+        a = d.get("/api/v1/query", query='\n  rate(cpu_usage\n[1m])', time=NOW + 30).json()
+        check(a["infos"][0].endswith("(2:8)"), a)
+
+
+def test_lookups_over_time():
+    with Daemon() as d:
+        equal(d.write("old v=1 %d\nnew v=1 %d" % (NOW - 3600, NOW), precision="s").status, 204)
+        everything = {"match[]": '{__name__!=""}'}
+        names = lambda **p: [s["__name__"] for s in d.get("/api/v1/series", **dict(everything, **p)).json()["data"]]
+        equal(names(), ["new_v", "old_v"])
+        equal(names(start=NOW - 60), ["new_v"])
+        equal(names(end=NOW - 60), ["old_v"])
+        equal(names(start=NOW - 3600, end=NOW - 3600), ["old_v"])
+        equal(names(start=NOW - 3599, end=NOW - 1), [])
+        equal(names(start=NOW, end=NOW - 3600), [])
+        equal(d.get("/api/v1/label/__name__/values", start=NOW - 60).json()["data"], ["new_v"])
+        equal(d.get("/api/v1/labels", end=NOW - 7200).json()["data"], [])
+        a = d.get("/api/v1/series", limit=1, **everything).json()
+        equal(([s["__name__"] for s in a["data"]], a["warnings"]),
+              (["new_v"], ["results truncated due to limit"]))
+        check("warnings" not in d.get("/api/v1/series", limit=2, **everything).json())
+        equal(d.get("/api/v1/label/U__bad_zz/values").json()["data"], [])
+        equal(d.get("/api/v1/label/U____name____/values").json()["data"], ["new_v", "old_v"])
+
+
+def test_long_urls():
+    with Daemon() as d:
+        query = "1" + " + 1" * 10000
+        a = d.request("GET", "/api/v1/query?" + "&".join("x%d=1" % i for i in range(900)) + "&query=7&time=1")
+        equal(a.json()["data"]["result"], [1, "7"])
+        target = "/api/v1/query?time=1&query=" + "%20" * 20000 + "7"
+        equal(d.request("GET", target).json()["data"]["result"], [1, "7"])
+        a = d.get("/api/v1/query", query=query + " " * 30000, time=1)
+        equal((a.status, a.json()["errorType"]), (414, "bad_data"))
+        a = d.get("/api/v1/labels", **{"match[]": ["m%d" % i for i in range(60)]})
+        equal((a.status, a.json()["data"]), (200, []))
+
+
+def test_parse_query_and_openapi():
+    with Daemon() as d:
+        tree = d.get("/api/v1/parse_query", query='sum by (a) (rate(x{b=~"c"}[5m] offset 1m))').json()["data"]
+        equal((tree["type"], tree["op"], tree["grouping"]), ("aggregation", "sum", ["a"]))
+        selector = tree["expr"]["args"][0]
+        equal((selector["type"], selector["range"], selector["offset"]), ("matrixSelector", 300000, 60000))
+        equal([m["name"] for m in selector["matchers"]], ["b", "__name__"])
+        a = d.get("/api/v1/openapi.yaml")
+        equal((a.status, a.headers["Content-Type"]), (200, "application/yaml"))
+        check(b'"/api/v1/parse_query":' in a.body, a)
+
+
 def test_scalar_and_string():
     with Daemon() as d:
         data = d.get("/api/v1/query", query="1+1", time=4).json()["data"]
@@ -71,7 +143,36 @@ def test_prometheus_errors():
              'invalid parameter "time": Invalid time value for \'time\': cannot parse "x" to a valid timestamp'),
             ("/api/v1/query", {"query": "1", "timeout": "x"}, 400, "bad_data",
              'invalid parameter "timeout": cannot parse "x" to a valid duration'),
-            ("/api/v1/query", {"query": "1", "limit": "-1"}, 400, "bad_data", "limit must be non-negative"),
+            ("/api/v1/query", {"query": "1", "limit": "-1"}, 400, "bad_data",
+             'invalid parameter "limit": limit must be non-negative'),
+            ("/api/v1/query", {"query": "1", "limit": "x"}, 400, "bad_data",
+             'invalid parameter "limit": strconv.Atoi: parsing "x": invalid syntax'),
+            ("/api/v1/query", {"query": "1", "lookback_delta": "x"}, 400, "bad_data",
+             'error parsing lookback delta duration: cannot parse "x" to a valid duration'),
+            ("/api/v1/query", {"query": "sum(", "limit": "x", "time": "x"}, 400, "bad_data",
+             'invalid parameter "limit"'),
+            ("/api/v1/query", {"query": "sum(", "lookback_delta": "x"}, 400, "bad_data", "lookback delta"),
+            ("/api/v1/query", {"query": "sum(\n"}, 400, "bad_data", 'invalid parameter "query": 2:1: parse error'),
+            ("/api/v1/query", {"query": "1", "timeout": "0s"}, 503, "timeout",
+             "query timed out in expression evaluation"),
+            ("/api/v1/query_range", {"query": "up[5m]", "start": 1, "end": 2, "step": 1}, 400, "bad_data",
+             'invalid parameter "query": invalid expression type "range vector" for range query, must be '
+             'Scalar or instant Vector'),
+            ("/api/v1/query_range", {"query": "'x'", "start": 1, "end": 2, "step": 1}, 400, "bad_data",
+             'invalid parameter "query": invalid expression type "string" for range query'),
+            ("/api/v1/query_range", {"query": "1", "start": 1, "end": 2}, 400, "bad_data",
+             'invalid parameter "step": cannot parse "" to a valid duration'),
+            ("/api/v1/query_range", {"query": "1", "start": 1, "end": 2, "step": "1e12"}, 400, "bad_data",
+             'cannot parse "1e12" to a valid duration. It overflows int64'),
+            ("/api/v1/query_exemplars", {"query": "sum("}, 400, "bad_data", "1:5: parse error"),
+            ("/api/v1/query_exemplars", {"query": "up", "start": 2, "end": 1}, 400, "bad_data",
+             "end timestamp must not be before start timestamp"),
+            ("/api/v1/labels", {"match[]": "{"}, 400, "bad_data", "parse error"),
+            ("/api/v1/labels", {"match[]": "{}"}, 400, "bad_data",
+             "match[] must contain at least one non-empty matcher"),
+            ("/api/v1/label/U__/values", {}, 400, "bad_data", 'invalid label name: ""'),
+            ("/api/v1/metadata", {"limit": "x"}, 400, "bad_data", "limit must be a number"),
+            ("/api/v1/parse_query", {"query": "sum("}, 400, "bad_data", 'invalid parameter "query": 1:5: parse error'),
             ("/api/v1/query_range", {"query": "1"}, 400, "bad_data",
              'invalid parameter "start": cannot parse "" to a valid timestamp'),
             ("/api/v1/query_range", {"query": "1", "start": 2, "end": 1, "step": 1}, 400, "bad_data",
@@ -84,7 +185,9 @@ def test_prometheus_errors():
              "resolution (?step=XX)"),
             ("/api/v1/series", {}, 400, "bad_data", "no match[] parameter provided"),
             ("/api/v1/series", {"match[]": '{a=""}'}, 400, "bad_data",
-             "must contain at least one non-empty matcher"),
+             'invalid parameter "match[]": match[] must contain at least one non-empty matcher'),
+            ("/api/v1/series", {"match[]": ['{a=""}', "{"]}, 400, "bad_data",
+             'invalid parameter "match[]": 1:2: parse error'),
             ("/api/v1/label/%00/values", {}, 400, "bad_data", "control characters"),
             ("/nowhere", {}, 404, "not_found", "no such path"),
             ("/ui/../../etc/passwd", {}, 404, "not_found", "no such page"),
@@ -176,6 +279,30 @@ def test_query_batch():
         equal(d.post("/api/v1/query_batch", '{"query": "x"}').status, 400)
         many = json.dumps({"queries": [{"query": "1"}] * 65})
         equal(d.post("/api/v1/query_batch", many).status, 400)
+        equal(d.post("/api/v1/query_batch", json.dumps(body), step=1).status, 400)
+        a = d.post("/api/v1/query_batch", '{"queries": [],\n "stepp": 1}').json()
+        equal((a["errorType"], a["error"]), ("bad_data", 'unknown member "stepp"'))
+        a = d.post("/api/v1/query_batch", '{"queries":\n x}').json()
+        equal(a["position"]["line"], 2)
+        body["queries"] = [{"query": "up[5m]"}, {"query": "1", "max_points": 1}]
+        results = d.post("/api/v1/query_batch", json.dumps(body)).json()["data"]["results"]
+        equal([r["errorType"] for r in results], ["bad_data", "bad_data"])
+        check("invalid expression type" in results[0]["error"], results)
+
+
+def test_errors_are_json():
+    """Whatever is asked under /api/v1, the answer is JSON."""
+    with Daemon() as d:
+        for method in ("GET", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"):
+            for path in ("/api/v1/query", "/api/v1/nothing", "/api/v1/", "/api/v1/series?match[]=%zz",
+                         "/api/v1/label/%2F/values", "/api/v1/query?query=1&time=x"):
+                a = d.request(method, path)
+                check(a.headers["Content-Type"] == "application/json" and a.json()["status"] == "error"
+                      or a.status == 200, method, path, a)
+        big = d.post("/write", b"x" * (17 << 20))
+        equal((big.status, list(big.json())), (413, ["error"]))
+        big = d.post("/api/v2/write", b"x" * (17 << 20))
+        equal((big.status, big.json()["code"]), (413, "request too large"))
 
 
 def test_status_pages():
@@ -212,7 +339,12 @@ def test_stats_and_limit():
         a = d.get("/api/v1/query", query="cpu_usage", time=NOW + 5, limit=1, stats="true").json()
         equal(len(a["data"]["result"]), 1)
         equal(a["warnings"], ["results truncated due to limit"])
-        check(a["data"]["stats"]["samples"]["totalQueryableSamples"] >= 2, a)
+        stats = a["data"]["stats"]
+        check(stats["samples"]["totalQueryableSamples"] >= 2, a)
+        equal(sorted(stats["timings"]), ["evalTotalTime", "execQueueTime", "execTotalTime", "innerEvalTime",
+                                         "queryPreparationTime", "resultSortTime"])
+        check(stats["timings"]["execTotalTime"] >= stats["timings"]["evalTotalTime"] > 0, a)
+        check("stats" not in d.get("/api/v1/query", query="1").json()["data"])
         equal(d.query("cpu_usage", time=NOW + 59 + 30, lookback_delta="10s"), [])
 
 

@@ -93,10 +93,24 @@ def queries(d):
     equal((code, sorted(re.findall('host="(.)"', out))), (0, ["a", "b"]))
     code, out, err = promtool("labels", base, "host")
     equal((code, out.split()), (0, ["a", "b"]))
+    code, out, err = promtool("labels", "--match=m_v", "--start=%d" % now, "--end=%d" % (now + 29), base, "host")
+    equal((code, out.split()), (0, ["a", "b"]))
+    code, out, err = promtool("series", "--match=m_v{host=\"a\"}", "--match=absent", "--start=%d" % (now + 5),
+                              "--end=%d" % (now + 6), base)
+    equal((code, re.findall('host="(.)"', out)), (0, ["a"]))
+    code, out, err = promtool("series", "--match=m_v", "--start=%d" % (now - 60), "--end=%d" % (now - 30), base)
+    equal((code, out.strip()), (0, ""))
+    for expr, want in (("1+1", r"^scalar: 2 @\[%d" % now), ("'x'", r"^x$"),
+                       ("m_v{host='a'}[2s]", r'^m_v\{host="a"\} =>\n0 @\[%d' % now)):
+        code, out, err = promtool("instant", "--time=%d" % now, base, expr)
+        equal((code, err), (0, ""))
+        check(re.match(want, out), expr, out)
+    code, out, err = promtool("range", "--start=%d" % now, "--end=%d" % (now + 1), "--step=1s", base, "m_v[1m]")
+    check(code == 1 and "invalid expression type" in err, err)
     code, out, err = promtool("instant", base, "sum(")
     equal(code, 1)
     check("parse error" in err and "bad_data" in err, err)
-    print("query instant, range, series, labels: as expected")
+    print("query instant, range, series, labels: as expected (this promtool has no query analyze)")
 
 
 def main():

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 
+import {points} from "../../dashboards/api.js";
 import {format, duration} from "../../dashboards/format.js";
 import * as range from "../../dashboards/range.js";
 import {expand, panels, seriesName, tiles} from "../../dashboards/panels.js";
@@ -40,6 +41,12 @@ test("spans reach up to now and are never too fine", () => {
     assert.ok((end - start) / step <= 600);
     assert.ok(end * 1000 <= 1700000123456);
   }
+});
+
+test("a batch asks for as many points as its span has", () => {
+  assert.equal(points({start: 0, end: 600, step: 1}), 601);
+  assert.equal(points({start: 5, end: 5, step: 1}), 2);
+  assert.equal(points({start: 0, end: 86400, step: 1}), 11000);
 });
 
 test("shift and zoom", () => {
