@@ -115,14 +115,19 @@ static void put_series(struct json *j, const struct promql_series_result *s, boo
     json_end(j);
 }
 
-void api_result(struct json *j, const struct promql_result *res, int64_t t_ms, bool range)
+const char *api_type_name(enum value_type type)
 {
     static const char *const names[] = {
         [T_NONE] = "none",     [T_SCALAR] = "scalar", [T_VECTOR] = "vector",
         [T_MATRIX] = "matrix", [T_STRING] = "string",
     };
+    return names[type];
+}
+
+void api_result(struct json *j, const struct promql_result *res, int64_t t_ms, bool range)
+{
     enum value_type type = range ? T_MATRIX : res->type;
-    json_kv_cstr(j, "resultType", names[type]);
+    json_kv_cstr(j, "resultType", api_type_name(type));
     json_key(j, "result");
     if (type == T_SCALAR) {
         api_sample(j, t_ms, res->scalar);

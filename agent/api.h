@@ -77,6 +77,7 @@ size_t api_format_sample(int64_t t_ms, double v, char out[API_SAMPLE_MAX]);
 void api_sample(struct json *j, int64_t t_ms, double v);
 size_t api_format_time(int64_t t_ms, char out[32]); /* seconds, three decimals only if any */
 void api_rfc3339(struct json *j, int64_t t_ms);     /* as a string; 0 is Go's zero time */
+const char *api_type_name(enum value_type type);    /* "vector", "matrix", ... */
 /* The result value of a query: {"resultType":...,"result":...} members, object open. */
 void api_result(struct json *j, const struct promql_result *res, int64_t t_ms, bool range);
 

@@ -141,7 +141,7 @@ int api_time(const struct request *r, struct response *p, const char *name, cons
     }
     api_quote(s, shown);
     if (!dflt) return api_invalid(p, name, "cannot parse %s to a valid timestamp", shown);
-    return api_invalid(p, name, "Invalid time value for '%s': cannot parse %s to a valid timestamp",
+    return api_invalid(p, name, "invalid time value for '%s': cannot parse %s to a valid timestamp",
                        name, shown);
 }
 

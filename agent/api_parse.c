@@ -180,24 +180,15 @@ static void put_subquery(struct json *j, const struct expr *e)
     json_kv_cstr(j, "type", "subquery");
 }
 
-static const char *type_word(enum value_type t)
-{
-    static const char *const words[] = {
-        [T_NONE] = "none",     [T_SCALAR] = "scalar", [T_VECTOR] = "vector",
-        [T_MATRIX] = "matrix", [T_STRING] = "string",
-    };
-    return words[t];
-}
-
 static void put_function(struct json *j, const struct promql_fn *fn)
 {
     json_kv_obj(j, "func");
     json_kv_arr(j, "argTypes");
     for (size_t i = 0; i < PROMQL_FN_ARGS && fn->args[i] != T_NONE; i++)
-        json_cstr(j, type_word(fn->args[i]));
+        json_cstr(j, api_type_name(fn->args[i]));
     json_end(j);
     json_kv_cstr(j, "name", fn->name);
-    json_kv_cstr(j, "returnType", type_word(fn->result));
+    json_kv_cstr(j, "returnType", api_type_name(fn->result));
     json_kv_int(j, "variadic",
                 fn->max_args == PROMQL_FN_VARIADIC ? -1 : fn->max_args - fn->min_args);
     json_end(j);

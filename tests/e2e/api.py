@@ -140,7 +140,7 @@ def test_prometheus_errors():
             ("/api/v1/query", {"query": "sum("}, 400, "bad_data", 'invalid parameter "query": 1:5: parse error'),
             ("/api/v1/query", {}, 400, "bad_data", 'invalid parameter "query"'),
             ("/api/v1/query", {"query": "1", "time": "x"}, 400, "bad_data",
-             'invalid parameter "time": Invalid time value for \'time\': cannot parse "x" to a valid timestamp'),
+             'invalid parameter "time": invalid time value for \'time\': cannot parse "x" to a valid timestamp'),
             ("/api/v1/query", {"query": "1", "timeout": "x"}, 400, "bad_data",
              'invalid parameter "timeout": cannot parse "x" to a valid duration'),
             ("/api/v1/query", {"query": "1", "limit": "-1"}, 400, "bad_data",

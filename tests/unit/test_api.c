@@ -215,7 +215,7 @@ static void complaints_are_prometheus_own(void **state)
         {read_time_or,  "/",                            NULL                                                             },
         {read_time_or,  "/?x=1_5",                      NULL                                                             },
         {read_time_or,  "/?x=%22",
-         "invalid parameter \"x\": Invalid time value for 'x': cannot parse \"\\\"\" to a valid "
+         "invalid parameter \"x\": invalid time value for 'x': cannot parse \"\\\"\" to a valid "
          "timestamp"                                                                                                     },
         {read_time,     "/",                            "invalid parameter \"x\": cannot parse \"\" to a valid timestamp"},
         {read_duration, "/",                            NULL                                                             },

@@ -182,7 +182,7 @@ static void endpoints_that_parse(void **state)
          "before start timestamp\"}"                                                                            },
         {api_query_exemplars, "query=up&start=x",       400,
          "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"invalid parameter "
-         "\\\"start\\\": Invalid time value for 'start': cannot parse \\\"x\\\" to a valid "
+         "\\\"start\\\": invalid time value for 'start': cannot parse \\\"x\\\" to a valid "
          "timestamp\"}"                                                                                         },
         {api_query_exemplars, "query=sum(",             400,
          "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"1:5: parse error: unclosed "
