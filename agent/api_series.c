@@ -358,47 +358,37 @@ void api_series(struct app *a, struct request *r, struct response *p)
     lookup_release(&l);
 }
 
-/* --- metadata --- */
-
 struct metadata_list {
     struct json j;
-    int64_t limit, count; /* limit < 0: none */
+    size_t limit, count;
 };
 
 static int put_metadata(void *arg, const struct metric_metadata *m)
 {
     struct metadata_list *list = arg;
-    if (list->limit >= 0 && list->count == list->limit) return 1;
+    if (list->limit && list->count == list->limit) return 1;
     list->count++;
     json_key_str(&list->j, m->name);
     json_arr(&list->j);
     json_obj(&list->j);
-    json_kv_cstr(&list->j, "type", metric_type_name(m->type));
-    json_kv_str(&list->j, "unit", m->unit);
-    json_kv_str(&list->j, "help", m->help);
+    json_key(&list->j, "type");
+    json_cstr(&list->j, metric_type_name(m->type));
+    json_key(&list->j, "help");
+    json_str(&list->j, m->help);
+    json_key(&list->j, "unit");
+    json_str(&list->j, m->unit);
     json_end(&list->j);
     json_end(&list->j);
     return 0;
 }
 
-/* Unlike other limits, 0 means none of them here and less than 0 all, as Prometheus has it. */
-static int metadata_limit(const struct request *r, struct response *p, const char *name,
-                          int64_t *out)
-{
-    struct str s = request_param(r, name);
-    *out = -1;
-    if (s.len == 0 || str_to_i64(s, out) == 0) return 0;
-    response_fail(p, "bad_data", "%s must be a number", name);
-    return -1;
-}
-
 void api_metadata(struct app *a, struct request *r, struct response *p)
 {
     struct metadata_list list = {0};
-    int64_t per_metric; /* the store keeps one entry for each */
+    size_t per_metric;
     struct str name = request_param(r, "metric");
-    if (metadata_limit(r, p, "limit", &list.limit) < 0 ||
-        metadata_limit(r, p, "limit_per_metric", &per_metric) < 0)
+    if (api_limit(r, p, "limit", &list.limit) < 0 ||
+        api_limit(r, p, "limit_per_metric", &per_metric) < 0)
         return;
     api_begin(p, &list.j);
     json_obj(&list.j);

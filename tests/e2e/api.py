@@ -171,7 +171,6 @@ def test_prometheus_errors():
             ("/api/v1/labels", {"match[]": "{}"}, 400, "bad_data",
              "match[] must contain at least one non-empty matcher"),
             ("/api/v1/label/U__/values", {}, 400, "bad_data", 'invalid label name: ""'),
-            ("/api/v1/metadata", {"limit": "x"}, 400, "bad_data", "limit must be a number"),
             ("/api/v1/parse_query", {"query": "sum("}, 400, "bad_data", 'invalid parameter "query": 1:5: parse error'),
             ("/api/v1/query_range", {"query": "1"}, 400, "bad_data",
              'invalid parameter "start": cannot parse "" to a valid timestamp'),
