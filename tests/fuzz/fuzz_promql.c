@@ -68,7 +68,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     print_twice(text);
     arena_init(&a, ARENA_MAX);
     (void)!promql_parse_metric(text, &a, &labels, &err);
-    (void)!promql_parse_series(text, &a, &series, &err);
+    if (promql_parse_series(text, &a, &series, &err) == 0) {
+        for (size_t i = 0; i < series.count; i++)
+            require(is_histogram(series.v[i]) == (series.h[i] != NULL));
+    } else {
+        require(err.text[0] && err.offset <= text.len);
+    }
     if (promql_parse_selector(text, &a, &m, &count, &err) == 0)
         for (size_t i = 0; i < count; i++)
             matcher_release(&m[i]);

@@ -28,7 +28,8 @@
 typedef bool case_fn(struct trial *t, const json_t *c);
 typedef json_t *load_fn(const char *path);
 
-static load_fn load_list, load_openmetrics, load_sample, load_rule_file, load_rule_index;
+static load_fn load_list, load_features, load_openmetrics, load_sample, load_rule_file,
+    load_rule_index;
 
 struct corpus {
     const char *name, *pattern; /* of the files, below DIR */
@@ -55,6 +56,9 @@ static const struct corpus corpora[] = {
     {"promql-parser/pretty", "promql-parser/pretty*.json", load_list, case_printed,
      "{'expr': 'sum(aa)', 'max_line': 4, 'pretty': 'sum(\\n  aa\\n)'}",
      "{'expr': 'sum(aa)', 'max_line': 4, 'pretty': 'sum(aa)'}"},
+    {"promql/features", "promql/features*.json", load_features, case_feature,
+     "{'feature': 'abs', 'function': true, 'on': true}",
+     "{'feature': 'abs', 'function': true, 'on': false}"},
     {"labels/matchers", "labels/matchers*.json", load_list, case_matcher,
      "{'op': '!=', 'pattern': 'a', 'value': 'b', 'match': true}",
      "{'op': '!=', 'pattern': 'a', 'value': 'a', 'match': true}"},
@@ -161,6 +165,20 @@ static json_t *load_list(const char *path)
     buf_release(&b);
     free(text);
     return list;
+}
+
+/* Objects of name: on by default; those of the language become a list. */
+static json_t *load_features(const char *path)
+{
+    static const char *const groups[] = {"promql", "promql_functions", "promql_operators"};
+    json_t *all = json_load_file(path, 0, NULL), *cases = json_array(), *on;
+    const char *name;
+    for (size_t i = 0; i < COUNT(groups); i++)
+        json_object_foreach(json_object_get(all, groups[i]), name, on) json_array_append_new(
+            cases, json_pack("{s:s, s:b, s:b}", "feature", name, "function",
+                             strcmp(groups[i], "promql_functions") == 0, "on", json_is_true(on)));
+    json_decref(all);
+    return cases;
 }
 
 static json_t *load_text(const char *path)

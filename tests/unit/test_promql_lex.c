@@ -80,6 +80,8 @@ static void wrong_text_is_an_error_with_its_place(void **state)
         {"}",          0, "unexpected character: '}'"                        },
         {"a{b*",       3, "unexpected character inside braces: '*'"          },
         {"a{b",        3, "unexpected end of input inside braces"            },
+        {"a{b!c",      3, "unexpected character after '!' inside braces: 'c'"},
+        {"a{{",        2, "unexpected left brace '{'"                        },
         {"a[5m",       4, "unclosed left bracket"                            },
         {"a[\"5m\"]",  2, "unexpected character in duration expression: '\"'"},
         {"a[x]",       2, "unexpected character: 'x', expected ':'"          },
@@ -134,7 +136,6 @@ static void numbers_have_their_value(void **state)
         {"0X_ff",   255     },
         {"0_17",    15      },
         {"Inf",     HUGE_VAL},
-        {"1e999",   HUGE_VAL},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         double v = -1;
@@ -145,6 +146,7 @@ static void numbers_have_their_value(void **state)
     assert_int_equal(lex_number(STR("NaN"), &v), 0);
     assert_true(isnan(v));
     assert_int_equal(lex_number(STR("0xffffffffffffffffff"), &v), E_PARSE);
+    assert_int_equal(lex_number(STR("1e999"), &v), E_PARSE);
 }
 
 static void strings_lose_quotes_and_escapes(void **state)

@@ -71,6 +71,10 @@ static const struct {
      " be between 0 and 1, got 2 (1:10)\""},
     {"eval instant at 0 m{a=\"x\"}\n expect info\n m{a=\"x\"} 1\n",
      "not ok T:5: expected info \"\", got none like it"},
+    {"eval instant at 0 m\n m{a=\"x\"} {{count:1}}\n m{a=\"y\"} 5\n",
+     "not ok T:5: expected m{a=\"x\"} a native histogram at 0 ms, got 1"},
+    {"eval instant at 0 limitk(1, m)\n expect fail\n",
+     "not ok T:5: expected a failure of its own, got aggregation limitk is not supported yet"},
     {"eval instant at 0 m\n expect nothing\n",
      "not ok T:5: line 6 is not understood: nothing"},
     {"eval instant\n",
@@ -112,6 +116,24 @@ static void clear_drops_data_and_comments_end_blocks(void **state)
     buf_release(&out);
 }
 
+static void histograms_are_data_that_is_told_apart(void **state)
+{
+    UNUSED(state);
+    struct buf out = BUF_INIT(4096);
+    size_t passed = 0, failed = 0;
+    struct str text = STR("load 1m\n h{{count:1}} 1\n h {{count:1}} 2\n {a=\"}@st\"} 3\n\n"
+                          "eval instant at 0 h\n h 1\n\n"
+                          "eval instant at 1m h\n h 2\n\n"
+                          "eval instant at 0 {a!=\"\"}\n {a=\"}@st\"} 3\n");
+    assert_int_equal(promql_script_text("T", text, &out, &passed, &failed), 0);
+    assert_string_equal(out.p,
+                        "not ok T:2: unexpected \"{{count:1}}\" in series values, expected blank\n"
+                        "not ok T:6: expected a result, got native histograms are not "
+                        "supported yet: a result\n"
+                        "ok T:9\nok T:12\n");
+    buf_release(&out);
+}
+
 static void unreadable_files_are_errors(void **state)
 {
     UNUSED(state);
@@ -127,6 +149,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cases_are_reported),
         cmocka_unit_test(clear_drops_data_and_comments_end_blocks),
+        cmocka_unit_test(histograms_are_data_that_is_told_apart),
         cmocka_unit_test(unreadable_files_are_errors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,12 +12,17 @@
 struct acc {
     double value, c, mean, count;
     bool incremental;
+    bool histograms; /* some of the values, which are not in count */
 };
+
+/* What becomes of native histograms among the values. */
+enum aggr_histograms { HISTOGRAM_COUNTS, HISTOGRAM_IGNORED, HISTOGRAM_APART };
 
 struct aggregate {
     enum aggr_op op;
     void (*add)(struct acc *acc, double v); /* count is already raised, at least 1 */
     double (*finish)(const struct acc *acc);
+    enum aggr_histograms histograms;
 };
 
 /* --- accumulators --- */
@@ -131,14 +136,14 @@ static double finish_stddev(const struct acc *a)
 }
 
 static const struct aggregate aggregates[] = {
-    {AGGR_SUM,    add_sum,     finish_sum   },
-    {AGGR_AVG,    add_avg,     finish_avg   },
-    {AGGR_MIN,    add_min,     finish_value },
-    {AGGR_MAX,    add_max,     finish_value },
-    {AGGR_COUNT,  add_nothing, finish_count },
-    {AGGR_GROUP,  add_nothing, finish_one   },
-    {AGGR_STDDEV, add_var,     finish_stddev},
-    {AGGR_STDVAR, add_var,     finish_stdvar},
+    {AGGR_SUM,    add_sum,     finish_sum,    HISTOGRAM_APART  },
+    {AGGR_AVG,    add_avg,     finish_avg,    HISTOGRAM_APART  },
+    {AGGR_MIN,    add_min,     finish_value,  HISTOGRAM_IGNORED},
+    {AGGR_MAX,    add_max,     finish_value,  HISTOGRAM_IGNORED},
+    {AGGR_COUNT,  add_nothing, finish_count,  HISTOGRAM_COUNTS },
+    {AGGR_GROUP,  add_nothing, finish_one,    HISTOGRAM_COUNTS },
+    {AGGR_STDDEV, add_var,     finish_stddev, HISTOGRAM_IGNORED},
+    {AGGR_STDVAR, add_var,     finish_stdvar, HISTOGRAM_IGNORED},
 };
 
 /* --- groups --- */
@@ -152,6 +157,7 @@ struct group {
 struct aggr_sink {
     struct sink sink;
     struct eval *ev; /* the aggregation's own scope, which outlives its operand's */
+    const struct expr *e;
     const struct aggregate *how;
     struct picker picker;
     struct label_map map;
@@ -177,6 +183,25 @@ static int group_new(struct aggr_sink *s, size_t index)
     return 0;
 }
 
+static int aggr_histogram(struct aggr_sink *s, struct acc *acc)
+{
+    if (s->how->histograms == HISTOGRAM_IGNORED)
+        return eval_ignored_histogram(s->ev, s->how->op, s->e->aggregate.expr);
+    if (s->how->histograms == HISTOGRAM_APART)
+        acc->histograms = true;
+    else
+        acc->count++;
+    return 0;
+}
+
+/* Where there are histograms: with floats beside them there is no result. */
+static int aggr_mixed(struct aggr_sink *s, const struct acc *acc)
+{
+    if (acc->count == 0) return eval_histograms_unsupported(s->ev, aggr_op_text(s->how->op));
+    return eval_note(s->ev, NOTE_WARNING, s->e->aggregate.expr,
+                     "encountered a mix of histograms and floats for aggregation");
+}
+
 static int aggr_put(struct sink *sink, struct row *row)
 {
     struct aggr_sink *s = (struct aggr_sink *)sink;
@@ -191,6 +216,11 @@ static int aggr_put(struct sink *sink, struct row *row)
     g->drop_name |= row->drop_name;
     for (size_t i = 0; i < s->ev->steps; i++) {
         if (is_absent(row->v[i])) continue;
+        if (is_histogram(row->v[i])) {
+            rc = aggr_histogram(s, &g->acc[i]);
+            if (rc) return rc;
+            continue;
+        }
         g->acc[i].count++;
         s->how->add(&g->acc[i], row->v[i]);
     }
@@ -203,10 +233,14 @@ static int aggr_finish(struct aggr_sink *s, struct sink *out)
     if (!v) return eval_nomem(s->ev);
     for (size_t g = 0; g < s->map.count; g++) {
         struct group *group = &s->groups[g];
-        for (size_t i = 0; i < s->ev->steps; i++)
-            v[i] = group->acc[i].count > 0 ? s->how->finish(&group->acc[i]) : ABSENT;
+        int rc = 0;
+        for (size_t i = 0; i < s->ev->steps && rc == 0; i++) {
+            const struct acc *acc = &group->acc[i];
+            v[i] = acc->count > 0 && !acc->histograms ? s->how->finish(acc) : ABSENT;
+            if (acc->histograms) rc = aggr_mixed(s, acc);
+        }
         struct row row = {group->labels, group->drop_name, v};
-        int rc = out->put(out, &row);
+        if (rc == 0) rc = out->put(out, &row);
         if (rc) return rc;
     }
     return 0;
@@ -222,6 +256,7 @@ int eval_aggregate(struct eval *ev, const struct expr *e, struct sink *out)
     struct aggr_sink s = {
         .sink.put = aggr_put,
         .ev = ev,
+        .e = e,
         .how = how,
         .picker = {.names = &e->aggregate.grouping, .keep = !e->aggregate.without},
     };

@@ -11,6 +11,11 @@ bool binary_is_comparison(enum binary_op op)
     return op >= OP_EQ && op <= OP_LE;
 }
 
+bool binary_is_trim(enum binary_op op)
+{
+    return op == OP_TRIM_UPPER || op == OP_TRIM_LOWER;
+}
+
 bool binary_is_set(enum binary_op op)
 {
     return op == OP_AND || op == OP_OR || op == OP_UNLESS;
@@ -69,6 +74,9 @@ int eval_binary_scalar(struct eval *ev, const struct expr *e, double *out)
     int rc = eval_scalar(ev, e->binary.lhs, out);
     if (rc == 0) rc = eval_scalar_new(ev, e->binary.rhs, &rhs);
     if (rc) return rc;
+    if (binary_is_trim(e->binary.op))
+        return eval_fail(ev, "operator \"%s\" not allowed for Scalar operations",
+                         binary_op_text(e->binary.op));
     bool comparison = binary_is_comparison(e->binary.op);
     for (size_t i = 0; i < ev->steps; i++) {
         bool keep;
@@ -89,29 +97,35 @@ struct scaler {
     bool scalar_left, drops_name;
 };
 
-static void scale(const struct scaler *s, double *v)
+static int scale(const struct scaler *s, double *v)
 {
     enum binary_op op = s->e->binary.op;
     bool comparison = binary_is_comparison(op), as_bool = s->e->binary.return_bool;
+    bool trims = binary_is_trim(op);
     for (size_t i = 0; i < s->ev->steps; i++) {
         if (is_absent(v[i])) continue;
+        if (trims || is_histogram(v[i])) {
+            int rc = s->scalar_left ? eval_binary_histogram(s->ev, s->e, s->scalar[i], v[i])
+                                    : eval_binary_histogram(s->ev, s->e, v[i], s->scalar[i]);
+            if (rc) return rc;
+            v[i] = ABSENT;
+            continue;
+        }
         bool keep;
         double x = s->scalar_left ? binary_value(op, s->scalar[i], v[i], &keep)
                                   : binary_value(op, v[i], s->scalar[i], &keep);
         if (comparison) x = v[i]; /* a filter yields the vector's value on either side */
         v[i] = as_bool ? (double)keep : keep ? x : ABSENT;
     }
+    return 0;
 }
 
 static int scaler_put(struct sink *sink, struct row *row)
 {
     struct scaler *s = (struct scaler *)sink;
-    scale(s, row->v);
-    if (s->drops_name) {
-        int rc = eval_drop_name(s->ev, row);
-        if (rc) return rc;
-    }
-    return s->out->put(s->out, row);
+    int rc = scale(s, row->v);
+    if (rc == 0 && s->drops_name) rc = eval_drop_name(s->ev, row);
+    return rc ? rc : s->out->put(s->out, row);
 }
 
 static int vector_scalar(struct eval *ev, const struct expr *e, struct sink *out)
@@ -135,9 +149,6 @@ static int vector_scalar(struct eval *ev, const struct expr *e, struct sink *out
 int eval_binary(struct eval *ev, const struct expr *e, struct sink *out)
 {
     enum binary_op op = e->binary.op;
-    if (op == OP_TRIM_UPPER || op == OP_TRIM_LOWER)
-        return errmsg_set(ev->run->err, E_UNSUPPORTED,
-                          "operator %s on native histograms is not supported", binary_op_text(op));
     if (e->binary.lhs->type == T_SCALAR || e->binary.rhs->type == T_SCALAR)
         return vector_scalar(ev, e, out);
     return binary_is_set(op) ? eval_set(ev, e, out) : eval_match(ev, e, out);

@@ -8,7 +8,7 @@
 
 static int unsupported(struct eval *ev, const struct expr *e)
 {
-    return errmsg_set(ev->run->err, E_UNSUPPORTED, "function %s() is not supported",
+    return errmsg_set(ev->run->err, E_UNSUPPORTED, "function %s() is not supported yet",
                       e->call.fn->name);
 }
 
@@ -25,7 +25,7 @@ static int mapper_put(struct sink *s, struct row *row)
 {
     struct mapper *m = (struct mapper *)s;
     for (size_t i = 0; i < m->ev->steps; i++)
-        if (!is_absent(row->v[i])) row->v[i] = m->map(row->v[i]);
+        row->v[i] = is_float(row->v[i]) ? m->map(row->v[i]) : ABSENT;
     int rc = eval_drop_name(m->ev, row);
     return rc ? rc : m->out->put(m->out, row);
 }
@@ -67,7 +67,8 @@ static bool range_steps(struct ranger *r, const struct samples *s)
         r->v[i] = ABSENT;
         if (lo == hi) continue;
         struct window w = {s->t + lo, s->v + lo, hi - lo, start, end, eval_time(ev, i), i};
-        r->v[i] = r->call.expr->call.fn->body.range(&r->call, &w);
+        if (!r->call.histograms || eval_sift_window(&r->call, &w))
+            r->v[i] = r->call.expr->call.fn->body.range(&r->call, &w);
         any |= !is_absent(r->v[i]);
         if (r->call.rc == 0) r->call.rc = eval_tick(ev->run, w.count);
     }
@@ -79,6 +80,7 @@ static int ranger_put(struct range_sink *s, const struct samples *samples)
     struct ranger *r = (struct ranger *)s;
     r->call.metric = labels_metric(samples->labels);
     r->call.noted = false;
+    r->call.histograms = eval_holds_histograms(samples->v, samples->count);
     bool any = range_steps(r, samples);
     if (r->call.rc < 0 || !any) return r->call.rc;
     struct row row = {samples->labels, samples->drop_name, r->v};

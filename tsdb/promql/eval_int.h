@@ -32,6 +32,14 @@ static inline bool is_absent(double v)
     return is_stale(v);
 }
 
+/* Neither absent nor a native histogram: those are for arithmetic, which would make others of
+ * their bits. */
+_Static_assert((STALE_NAN_BITS | 1) == HISTOGRAM_NAN_BITS, "one test for both");
+static inline bool is_float(double v)
+{
+    return (double_bits(v) | 1) != HISTOGRAM_NAN_BITS;
+}
+
 /* For functions with a large frame (a label builder, a message): never part of the recursion that
  * follows the depth of an expression, since queries run on threads with small stacks. */
 #define APART __attribute__((noinline))
@@ -198,8 +206,19 @@ int eval_binary_scalar(struct eval *ev, const struct expr *e, double *out) MUST_
 double binary_value(enum binary_op op, double l, double r, bool *keep);
 bool binary_is_comparison(enum binary_op op);
 bool binary_is_set(enum binary_op op);
+bool binary_is_trim(enum binary_op op); /* </ and >/, of histograms only */
 int eval_match(struct eval *ev, const struct expr *e, struct sink *out) MUST_CHECK;
 int eval_set(struct eval *ev, const struct expr *e, struct sink *out) MUST_CHECK;
+
+/* --- eval_histogram.c: where native histograms stand among floats --- */
+
+/* E_UNSUPPORTED: what would need the buckets of native histograms. */
+int eval_histograms_unsupported(struct eval *ev, const char *what);
+/* An operator between two values of which one is a histogram, or one that is for histograms only:
+ * 0 when they have no result, and a note says so. */
+int eval_binary_histogram(struct eval *ev, const struct expr *e, double l, double r) MUST_CHECK;
+/* A histogram met by an aggregation that passes it over; where the note points. */
+int eval_ignored_histogram(struct eval *ev, enum aggr_op op, const struct expr *at) MUST_CHECK;
 
 /* --- eval_aggr.c, eval_topk.c --- */
 
@@ -218,6 +237,7 @@ struct range_call {
     double *args[PROMQL_FN_ARGS]; /* scalar arguments, by step; NULL for others */
     struct str metric;            /* name of the series at hand */
     bool noted;                   /* a body's annotation about it has been made */
+    bool histograms;              /* some of its samples are native histograms */
     int rc;                       /* set by a body that fails */
     double *work;                 /* scratch of a body that sorts */
     size_t work_cap;
@@ -231,6 +251,12 @@ struct window {
 };
 /* The value of one window, or ABSENT. */
 typedef double promql_range_fn(struct range_call *c, const struct window *w);
+/* Brings a window of a series with native histograms to what the function takes (fns.h). False when
+ * nothing is left, or when c->rc is set. */
+bool eval_sift_window(struct range_call *c, struct window *w);
+bool eval_holds_histograms(const double *v, size_t count);
+/* For bodies that take both kinds: the warning about two samples that do not go together. */
+void eval_mixed_pair(struct range_call *c);
 
 /* --- numbers --- */
 
@@ -248,6 +274,22 @@ static inline void ksum_add(struct ksum *k, double v)
     else
         k->c += (v - t) + k->sum;
     k->sum = t;
+}
+
+/* As Go's math.Min and math.Max: NaN if either is, but an infinity of the wanted sign wins. */
+static inline double lesser(double a, double b)
+{
+    if (a == -__builtin_inf() || b == -__builtin_inf()) return -__builtin_inf();
+    if (__builtin_isnan(a) || __builtin_isnan(b)) return double_of_bits(NORMAL_NAN_BITS);
+    if (a == b) return __builtin_signbit(a) ? a : b;
+    return a < b ? a : b;
+}
+static inline double greater(double a, double b)
+{
+    if (a == __builtin_inf() || b == __builtin_inf()) return __builtin_inf();
+    if (__builtin_isnan(a) || __builtin_isnan(b)) return double_of_bits(NORMAL_NAN_BITS);
+    if (a == b) return __builtin_signbit(a) ? b : a;
+    return a > b ? a : b;
 }
 
 /* q-quantile of n values, which are sorted in place (NaN first). */

@@ -239,6 +239,12 @@ static int match_row(struct match *m, struct group *g, const struct row *many, u
         out.v[i] = ABSENT;
         if (is_absent(many->v[i]) || is_absent(g->one[i])) continue;
         if (only != NO_ROW && g->one_row[i] != only) continue;
+        if (binary_is_trim(op) || is_histogram(many->v[i]) || is_histogram(g->one[i])) {
+            rc = m->swapped ? eval_binary_histogram(m->ev, m->e, g->one[i], many->v[i])
+                            : eval_binary_histogram(m->ev, m->e, many->v[i], g->one[i]);
+            if (rc) return rc;
+            continue;
+        }
         if (seen[i]) return multiple_error(m);
         seen[i] = true;
         bool keep;

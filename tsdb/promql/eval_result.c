@@ -39,8 +39,10 @@ static int result_points(struct eval *ev, const struct row *row, struct promql_s
 {
     struct arena *a = ev->run->q->arena;
     size_t n = 0;
-    for (size_t i = 0; i < ev->steps; i++)
+    for (size_t i = 0; i < ev->steps; i++) {
+        if (is_histogram(row->v[i])) return eval_histograms_unsupported(ev, "a result");
         n += !is_absent(row->v[i]);
+    }
     out->count = n;
     if (n == 0) return 0;
     out->points = arena_alloc(a, n * sizeof out->points[0]);
@@ -125,6 +127,8 @@ static int matrix_put(struct range_sink *s, const struct samples *samples)
     while (hi > lo && samples->t[hi - 1] > end)
         hi--;
     if (lo == hi) return 0;
+    if (eval_holds_histograms(samples->v + lo, hi - lo))
+        return eval_histograms_unsupported(m->ev, "a result");
     struct promql_series_result r = {.count = hi - lo};
     r.points = arena_alloc(a, r.count * sizeof r.points[0]);
     if (!r.points) return eval_nomem(m->ev);

@@ -58,6 +58,22 @@ static int group_rows(struct eval *ev, const struct expr *e, struct arena *label
     return 0;
 }
 
+/* Takes native histograms out of the rows; at is where the note about them points. */
+static int drop_histograms(struct eval *ev, const struct expr *e, const struct expr *at,
+                           struct grouped *g)
+{
+    bool any = false;
+    for (size_t r = 0; r < g->rows.count; r++) {
+        double *v = g->rows.v[r].v;
+        for (size_t i = 0; i < ev->steps; i++) {
+            if (!is_histogram(v[i])) continue;
+            v[i] = ABSENT;
+            any = true;
+        }
+    }
+    return any ? eval_ignored_histogram(ev, e->aggregate.op, at) : 0;
+}
+
 /* --- topk and bottomk --- */
 
 struct candidate {
@@ -95,21 +111,36 @@ static size_t keep_best(struct grouped *g, size_t group, size_t step, double k, 
     return kept;
 }
 
+/* The values of a parameter over all steps; a NaN makes both ends NaN. */
+struct extremes {
+    double min, max;
+    bool any_nan;
+};
+
+static struct extremes extremes_of(const double *v, size_t n)
+{
+    struct extremes e = {v[0], v[0], isnan(v[0])};
+    for (size_t i = 1; i < n; i++) {
+        e.min = lesser(e.min, v[i]);
+        e.max = greater(e.max, v[i]);
+        e.any_nan |= isnan(v[i]);
+    }
+    return e;
+}
+
 static int parameter_k(struct eval *ev, const struct expr *e, double **out)
 {
+    char text[STR_DOUBLE_MAX];
     int rc = eval_scalar_new(ev, e->aggregate.param, out);
-    for (size_t i = 0; i < ev->steps && rc == 0; i++) {
-        double k = (*out)[i];
-        char text[STR_DOUBLE_MAX];
-        str_from_double_g(k, text);
-        if (isnan(k))
-            rc = eval_fail(ev, "Parameter value is NaN");
-        else if (k >= 0x1p63)
-            rc = eval_fail(ev, "Scalar value %s overflows int64", text);
-        else if (k <= -0x1p63)
-            rc = eval_fail(ev, "Scalar value %s underflows int64", text);
-    }
-    return rc;
+    if (rc) return rc;
+    struct extremes k = extremes_of(*out, ev->steps);
+    if (k.max < 1) return 0; /* nothing will be kept */
+    if (k.any_nan) return eval_fail(ev, "Parameter value is NaN");
+    str_from_double_g(k.min, text);
+    if (k.min <= -0x1p63) return eval_fail(ev, "Scalar value %s underflows int64", text);
+    str_from_double_g(k.max, text);
+    if (k.max >= 0x1p63) return eval_fail(ev, "Scalar value %s overflows int64", text);
+    return 0;
 }
 
 static int eval_topk(struct eval *ev, const struct expr *e, struct sink *out)
@@ -120,6 +151,7 @@ static int eval_topk(struct eval *ev, const struct expr *e, struct sink *out)
     sorted.sorted = true;
     int rc = parameter_k(ev, e, &k);
     if (rc == 0) rc = group_rows(&sorted, e, ev->arena, &g);
+    if (rc == 0) rc = drop_histograms(ev, e, e, &g);
     if (rc) return rc;
     struct candidate *work = arena_alloc(ev->arena, (g.rows.count + 1) * sizeof *work);
     if (!work) return eval_nomem(ev);
@@ -143,16 +175,23 @@ static int eval_topk(struct eval *ev, const struct expr *e, struct sink *out)
 
 /* --- quantile --- */
 
+static int note_quantile(struct eval *ev, const struct expr *e, double q)
+{
+    char text[STR_DOUBLE_MAX];
+    str_from_double_g(q, text);
+    return eval_note(ev, NOTE_WARNING, e->aggregate.param,
+                     "quantile value should be between 0 and 1, got %s", text);
+}
+
+/* Notes name the extremes only. */
 static int parameter_q(struct eval *ev, const struct expr *e, double **out)
 {
     int rc = eval_scalar_new(ev, e->aggregate.param, out);
-    for (size_t i = 0; i < ev->steps && rc == 0; i++) {
-        if ((*out)[i] >= 0 && (*out)[i] <= 1) continue;
-        char text[STR_DOUBLE_MAX];
-        str_from_double_g((*out)[i], text);
-        rc = eval_note(ev, NOTE_WARNING, e->aggregate.param,
-                       "quantile value should be between 0 and 1, got %s", text);
-    }
+    if (rc) return rc;
+    struct extremes q = extremes_of(*out, ev->steps);
+    if (q.any_nan) rc = note_quantile(ev, e, nan_value());
+    if (rc == 0 && q.max > 1) rc = note_quantile(ev, e, q.max);
+    if (rc == 0 && q.min < 0) rc = note_quantile(ev, e, q.min);
     return rc;
 }
 
@@ -185,6 +224,7 @@ static int eval_quantile(struct eval *ev, const struct expr *e, struct sink *out
     struct inner inner;
     eval_inner_init(&inner, ev);
     rc = group_rows(&inner.ev, e, ev->arena, &g);
+    if (rc == 0) rc = drop_histograms(ev, e, e->aggregate.expr, &g);
     double *work = NULL;
     if (rc == 0) {
         work = arena_alloc(inner.ev.arena, (g.rows.count + 1) * sizeof *work);
@@ -225,7 +265,7 @@ APART static int value_group(struct counter *c, const struct row *row, double v,
     if (rc == 0) rc = label_map_put(c->ev, &c->map, key, index, &added);
     if (rc || !added) return rc;
     if (labels_copy(c->ev->arena, key, &c->map.keys[*index]) < 0) return eval_nomem(c->ev);
-    struct row fresh = {c->map.keys[*index], row->drop_name, c->blank};
+    struct row fresh = {c->map.keys[*index], false, c->blank};
     return rows_add(c->ev, &c->rows, &fresh);
 }
 
@@ -238,6 +278,7 @@ static int counter_put(struct sink *s, struct row *row)
     for (size_t i = 0; i < c->ev->steps; i++) {
         double v = row->v[i];
         if (is_absent(v)) continue;
+        if (is_histogram(v)) return eval_histograms_unsupported(c->ev, "count_values");
         if (!known || double_bits(v) != double_bits(last)) {
             int rc = value_group(c, row, v, &index);
             if (rc == 0) rc = eval_tick(c->ev->run, 32);
@@ -291,6 +332,6 @@ int eval_aggregate_rows(struct eval *ev, const struct expr *e, struct sink *out)
     default:
         break;
     }
-    return errmsg_set(ev->run->err, E_UNSUPPORTED, "aggregation %s is not supported",
+    return errmsg_set(ev->run->err, E_UNSUPPORTED, "aggregation %s is not supported yet",
                       aggr_op_text(e->aggregate.op));
 }

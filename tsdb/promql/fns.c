@@ -13,13 +13,16 @@ enum { ANY = PROMQL_FN_VARIADIC };
 
 // clang-format off
 /* How the bodies are evaluated (see fns.h). _AT: depends on the evaluation time by itself; _NAMED:
- * keeps __name__; NONE: no body, fails clearly. */
+ * keeps __name__; _PURE, _BOTH: no floats beside histograms, or either kind; NONE: no body, fails
+ * clearly. */
 #define NONE           {.kind = PROMQL_FN_NONE}
 #define MAP(f)         {.kind = PROMQL_FN_MAP, .map = (f)}
 #define DATE(f)        {.kind = PROMQL_FN_MAP, .uses_time = true, .map = (f)}
 #define RANGE(f)       {.kind = PROMQL_FN_RANGE, .range = (f)}
 #define RANGE_AT(f)    {.kind = PROMQL_FN_RANGE, .uses_time = true, .range = (f)}
-#define RANGE_NAMED(f) {.kind = PROMQL_FN_RANGE, .keeps_name = true, .range = (f)}
+#define RANGE_PURE(f)  {.kind = PROMQL_FN_RANGE, .mixed = PROMQL_MIXED_NEVER, .range = (f)}
+#define RANGE_BOTH(f)  {.kind = PROMQL_FN_RANGE, .mixed = PROMQL_MIXED_BOTH, .range = (f)}
+#define RANGE_NAMED(f) {.kind = PROMQL_FN_RANGE, .mixed = PROMQL_MIXED_BOTH, .keeps_name = true, .range = (f)}
 #define SCALAR(f)      {.kind = PROMQL_FN_SCALAR, .scalar = (f)}
 #define SCALAR_AT(f)   {.kind = PROMQL_FN_SCALAR, .uses_time = true, .scalar = (f)}
 #define ROWS(f)        {.kind = PROMQL_FN_ROWS, .rows = (f)}
@@ -38,21 +41,21 @@ static const struct promql_fn fns[] = {
     {"asinh",                        {T_VECTOR},                                         1, 1,   T_VECTOR, STABLE,       MAP(asinh)},
     {"atan",                         {T_VECTOR},                                         1, 1,   T_VECTOR, STABLE,       MAP(atan)},
     {"atanh",                        {T_VECTOR},                                         1, 1,   T_VECTOR, STABLE,       MAP(atanh)},
-    {"avg_over_time",                {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE(fn_avg_over_time)},
+    {"avg_over_time",                {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE_PURE(fn_avg_over_time)},
     {"ceil",                         {T_VECTOR},                                         1, 1,   T_VECTOR, STABLE,       MAP(ceil)},
-    {"changes",                      {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE(fn_changes)},
+    {"changes",                      {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE_BOTH(fn_changes)},
     {"clamp",                        {T_VECTOR, T_SCALAR, T_SCALAR},                     3, 3,   T_VECTOR, STABLE,       ROWS(fn_clamp)},
     {"clamp_max",                    {T_VECTOR, T_SCALAR},                               2, 2,   T_VECTOR, STABLE,       ROWS(fn_clamp_max)},
     {"clamp_min",                    {T_VECTOR, T_SCALAR},                               2, 2,   T_VECTOR, STABLE,       ROWS(fn_clamp_min)},
     {"cos",                          {T_VECTOR},                                         1, 1,   T_VECTOR, STABLE,       MAP(cos)},
     {"cosh",                         {T_VECTOR},                                         1, 1,   T_VECTOR, STABLE,       MAP(cosh)},
-    {"count_over_time",              {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE(fn_count_over_time)},
+    {"count_over_time",              {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE_BOTH(fn_count_over_time)},
     {"day_of_month",                 {T_VECTOR},                                         0, 1,   T_VECTOR, STABLE,       DATE(fn_day_of_month)},
     {"day_of_week",                  {T_VECTOR},                                         0, 1,   T_VECTOR, STABLE,       DATE(fn_day_of_week)},
     {"day_of_year",                  {T_VECTOR},                                         0, 1,   T_VECTOR, STABLE,       DATE(fn_day_of_year)},
     {"days_in_month",                {T_VECTOR},                                         0, 1,   T_VECTOR, STABLE,       DATE(fn_days_in_month)},
     {"deg",                          {T_VECTOR},                                         1, 1,   T_VECTOR, STABLE,       MAP(fn_deg)},
-    {"delta",                        {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE(fn_delta)},
+    {"delta",                        {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE_PURE(fn_delta)},
     {"deriv",                        {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE(fn_deriv)},
     {"double_exponential_smoothing", {T_MATRIX, T_SCALAR, T_SCALAR},                     3, 3,   T_VECTOR, EXPERIMENTAL, RANGE(fn_smoothing)},
     {"end",                          {T_NONE},                                           0, 0,   T_SCALAR, EXPERIMENTAL, SCALAR(fn_end)},
@@ -68,10 +71,10 @@ static const struct promql_fn fns[] = {
     {"histogram_stdvar",             {T_VECTOR},                                         1, 1,   T_VECTOR, STABLE,       ROWS(fn_histogram_only)},
     {"histogram_sum",                {T_VECTOR},                                         1, 1,   T_VECTOR, STABLE,       ROWS(fn_histogram_only)},
     {"hour",                         {T_VECTOR},                                         0, 1,   T_VECTOR, STABLE,       DATE(fn_hour)},
-    {"idelta",                       {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE(fn_idelta)},
-    {"increase",                     {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE(fn_increase)},
+    {"idelta",                       {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE_BOTH(fn_idelta)},
+    {"increase",                     {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE_PURE(fn_increase)},
     {"info",                         {T_VECTOR, T_VECTOR},                               1, 2,   T_VECTOR, EXPERIMENTAL, NONE},
-    {"irate",                        {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE(fn_irate)},
+    {"irate",                        {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE_BOTH(fn_irate)},
     {"label_join",                   {T_VECTOR, T_STRING, T_STRING, T_STRING},           3, ANY, T_VECTOR, STABLE,       LABELS(fn_label_join)},
     {"label_replace",                {T_VECTOR, T_STRING, T_STRING, T_STRING, T_STRING}, 5, 5,   T_VECTOR, STABLE,       LABELS(fn_label_replace)},
     {"last_over_time",               {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE_NAMED(fn_last_over_time)},
@@ -87,12 +90,12 @@ static const struct promql_fn fns[] = {
     {"month",                        {T_VECTOR},                                         0, 1,   T_VECTOR, STABLE,       DATE(fn_month)},
     {"pi",                           {T_NONE},                                           0, 0,   T_SCALAR, STABLE,       SCALAR(fn_pi)},
     {"predict_linear",               {T_MATRIX, T_SCALAR},                               2, 2,   T_VECTOR, STABLE,       RANGE_AT(fn_predict_linear)},
-    {"present_over_time",            {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE(fn_present_over_time)},
+    {"present_over_time",            {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE_BOTH(fn_present_over_time)},
     {"quantile_over_time",           {T_SCALAR, T_MATRIX},                               2, 2,   T_VECTOR, STABLE,       RANGE(fn_quantile_over_time)},
     {"rad",                          {T_VECTOR},                                         1, 1,   T_VECTOR, STABLE,       MAP(fn_rad)},
     {"range",                        {T_NONE},                                           0, 0,   T_SCALAR, EXPERIMENTAL, SCALAR(fn_range)},
-    {"rate",                         {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE(fn_rate)},
-    {"resets",                       {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE(fn_resets)},
+    {"rate",                         {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE_PURE(fn_rate)},
+    {"resets",                       {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE_BOTH(fn_resets)},
     {"round",                        {T_VECTOR, T_SCALAR},                               1, 2,   T_VECTOR, STABLE,       ROWS(fn_round)},
     {"scalar",                       {T_VECTOR},                                         1, 1,   T_SCALAR, STABLE,       SCALAR(fn_scalar_of)},
     {"sgn",                          {T_VECTOR},                                         1, 1,   T_VECTOR, STABLE,       MAP(fn_sgn)},
@@ -108,13 +111,13 @@ static const struct promql_fn fns[] = {
     {"stddev_over_time",             {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE(fn_stddev_over_time)},
     {"stdvar_over_time",             {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE(fn_stdvar_over_time)},
     {"step",                         {T_NONE},                                           0, 0,   T_SCALAR, EXPERIMENTAL, SCALAR(fn_step)},
-    {"sum_over_time",                {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE(fn_sum_over_time)},
+    {"sum_over_time",                {T_MATRIX},                                         1, 1,   T_VECTOR, STABLE,       RANGE_PURE(fn_sum_over_time)},
     {"tan",                          {T_VECTOR},                                         1, 1,   T_VECTOR, STABLE,       MAP(tan)},
     {"tanh",                         {T_VECTOR},                                         1, 1,   T_VECTOR, STABLE,       MAP(tanh)},
     {"time",                         {T_NONE},                                           0, 0,   T_SCALAR, STABLE,       SCALAR_AT(fn_time)},
     {"timestamp",                    {T_VECTOR},                                         1, 1,   T_VECTOR, STABLE,       ROWS_AT(fn_timestamp)},
-    {"ts_of_first_over_time",        {T_MATRIX},                                         1, 1,   T_VECTOR, EXPERIMENTAL, RANGE(fn_ts_of_first)},
-    {"ts_of_last_over_time",         {T_MATRIX},                                         1, 1,   T_VECTOR, EXPERIMENTAL, RANGE(fn_ts_of_last)},
+    {"ts_of_first_over_time",        {T_MATRIX},                                         1, 1,   T_VECTOR, EXPERIMENTAL, RANGE_BOTH(fn_ts_of_first)},
+    {"ts_of_last_over_time",         {T_MATRIX},                                         1, 1,   T_VECTOR, EXPERIMENTAL, RANGE_BOTH(fn_ts_of_last)},
     {"ts_of_max_over_time",          {T_MATRIX},                                         1, 1,   T_VECTOR, EXPERIMENTAL, RANGE(fn_ts_of_max)},
     {"ts_of_min_over_time",          {T_MATRIX},                                         1, 1,   T_VECTOR, EXPERIMENTAL, RANGE(fn_ts_of_min)},
     {"vector",                       {T_SCALAR},                                         1, 1,   T_VECTOR, STABLE,       ROWS(fn_vector)},

@@ -27,8 +27,15 @@ enum promql_fn_kind {
     PROMQL_FN_SCALAR, /* a scalar for every step */
     PROMQL_FN_ROWS,   /* anything else that yields an instant vector */
 };
+/* What a function over ranges makes of windows that hold native histograms. */
+enum promql_fn_mixed {
+    PROMQL_MIXED_FLOATS, /* works on the floats, and says that it passed over histograms */
+    PROMQL_MIXED_NEVER,  /* floats beside histograms: a warning, and no value */
+    PROMQL_MIXED_BOTH,   /* takes either */
+};
 struct promql_fn_body {
     enum promql_fn_kind kind;
+    enum promql_fn_mixed mixed;
     bool uses_time;    /* depends on the evaluation time even when its arguments do not */
     bool keeps_name;   /* __name__ stays */
     bool makes_labels; /* may turn distinct label sets into equal ones */

@@ -74,6 +74,21 @@ static bool make_monotonic(struct bucket *b, size_t n, struct forced *f)
 
 /* --- the two statistics --- */
 
+/* The first of n buckets that holds the rank; a binary search, which is what decides where counts
+ * are NaN. */
+static size_t first_with(double rank, const struct bucket *b, size_t n)
+{
+    size_t lo = 0, hi = n;
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+        if (b[mid].count >= rank)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return lo;
+}
+
 static double bucket_quantile(double q, struct bucket *b, size_t n, struct forced *f, int64_t t_ms)
 {
     if (isnan(q)) return nan_value();
@@ -89,9 +104,7 @@ static double bucket_quantile(double q, struct bucket *b, size_t n, struct force
     double observations = b[n - 1].count;
     if (n < 2 || observations == 0) return nan_value();
     double rank = q * observations;
-    size_t at = 0;
-    while (at < n - 1 && !(b[at].count >= rank))
-        at++;
+    size_t at = first_with(rank, b, n - 1);
     if (at == n - 1) return b[n - 2].bound;
     if (at == 0 && b[0].bound <= 0) return b[0].bound;
     double start = 0, end = b[at].bound, count = b[at].count;
@@ -143,8 +156,9 @@ struct histograms {
     struct eval *ev;        /* of the buckets, gone at the end */
     struct eval *result;    /* of the results */
     const struct expr *arg; /* where annotations point */
-    struct label_map map;   /* labels without le */
-    struct rows rows;       /* v is a bucket's values; one per part */
+    const char *fn;
+    struct label_map map; /* labels without le */
+    struct rows rows;     /* v is a bucket's values; one per part */
     struct part *parts;
     size_t cap;
     struct forced *forced; /* MAX_FORCED of them, once needed */
@@ -168,7 +182,9 @@ static int histograms_put(struct sink *s, struct row *row)
     struct histograms *h = (struct histograms *)s;
     struct str le = labels_get(row->labels, STR("le")), name = labels_metric(row->labels);
     struct part part;
-    if (str_to_double(le, &part.bound) == E_PARSE)
+    if (eval_holds_histograms(row->v, h->ev->steps))
+        return eval_histograms_unsupported(h->ev, h->fn);
+    if (str_to_double(le, &part.bound) != 0)
         return eval_note(
             h->ev, NOTE_WARNING, h->arg,
             "bucket label \"le\" is missing or has a malformed value of \"%.*s\"%s%.*s%s",
@@ -278,12 +294,17 @@ static int histogram_rows(struct histograms *h, const struct statistic *st, stru
     return 0;
 }
 
-static int statistic_of(struct eval *ev, const struct expr *arg, const struct statistic *st,
+static int statistic_of(struct eval *ev, const struct expr *call, const struct statistic *st,
                         struct sink *out)
 {
+    const struct expr *arg = call->call.args[call->call.count - 1];
     struct inner inner;
     eval_inner_init(&inner, ev);
-    struct histograms h = {.sink.put = histograms_put, .ev = &inner.ev, .result = ev, .arg = arg};
+    struct histograms h = {.sink.put = histograms_put,
+                           .ev = &inner.ev,
+                           .result = ev,
+                           .arg = arg,
+                           .fn = call->call.fn->name};
     int rc = eval_rows(&inner.ev, arg, &h.sink);
     if (rc == 0) rc = histogram_rows(&h, st, out);
     for (size_t i = 0; i < h.forced_count && rc == 0; i++)
@@ -304,7 +325,7 @@ int fn_histogram_quantile(struct eval *ev, const struct expr *call, struct sink 
                        "quantile value should be between 0 and 1, got %s", text);
     }
     struct statistic st = {.q = q};
-    return rc ? rc : statistic_of(ev, call->call.args[1], &st, out);
+    return rc ? rc : statistic_of(ev, call, &st, out);
 }
 
 int fn_histogram_fraction(struct eval *ev, const struct expr *call, struct sink *out)
@@ -313,5 +334,5 @@ int fn_histogram_fraction(struct eval *ev, const struct expr *call, struct sink 
     int rc = eval_scalar_new(ev, call->call.args[0], &lower);
     if (rc == 0) rc = eval_scalar_new(ev, call->call.args[1], &upper);
     struct statistic st = {.lower = lower, .upper = upper};
-    return rc ? rc : statistic_of(ev, call->call.args[2], &st, out);
+    return rc ? rc : statistic_of(ev, call, &st, out);
 }

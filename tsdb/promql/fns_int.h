@@ -44,7 +44,7 @@ fn_rows fn_sort, fn_sort_desc, fn_sort_by_label, fn_sort_by_label_desc;
 /* fns_hist.c */
 fn_rows fn_histogram_quantile, fn_histogram_fraction;
 
-/* The samples of native histograms; none of a float. */
+/* fns_vector.c: what is only of native histograms */
 fn_rows fn_histogram_only;
 
 #endif

@@ -59,9 +59,11 @@ static int replacer_put(struct sink *s, struct row *row)
 APART static int compile(struct eval *ev, struct str pattern, struct regex **out)
 {
     struct errmsg why = {0};
-    int rc = regex_new(out, pattern, REGEX_ANCHORED, &why);
-    if (rc == 0) return 0;
-    return eval_fail(ev, "invalid regular expression in label_replace(): %s", why.text);
+    if (regex_new(out, pattern, REGEX_ANCHORED, &why) == 0) return 0;
+    int rc = eval_fail(ev, "invalid regular expression in label_replace(): %.*s",
+                       (int)MIN(pattern.len, 200), pattern.p);
+    errmsg_hint(ev->run->err, "%s", why.text);
+    return rc;
 }
 
 int fn_label_replace(struct eval *ev, const struct expr *call, struct sink *out)

@@ -21,17 +21,6 @@ double fn_rad(double v)
     return v * M_PI / 180;
 }
 
-/* NaN if either is, unlike fmin and fmax. */
-static double lesser(double a, double b)
-{
-    return isnan(a) || isnan(b) ? nan_value() : fmin(a, b);
-}
-
-static double greater(double a, double b)
-{
-    return isnan(a) || isnan(b) ? nan_value() : fmax(a, b);
-}
-
 /* --- with parameters by step --- */
 
 struct formula {
@@ -46,7 +35,7 @@ static int formula_put(struct sink *s, struct row *row)
 {
     struct formula *f = (struct formula *)s;
     for (size_t i = 0; i < f->ev->steps; i++)
-        if (!is_absent(row->v[i])) row->v[i] = f->value(row->v[i], f->a[i], f->b[i]);
+        row->v[i] = is_float(row->v[i]) ? f->value(row->v[i], f->a[i], f->b[i]) : ABSENT;
     int rc = eval_drop_name(f->ev, row);
     return rc ? rc : f->out->put(f->out, row);
 }

@@ -77,17 +77,27 @@ double fn_delta(struct range_call *c, const struct window *w)
 
 /* --- between the last two samples --- */
 
+/* Whether two samples are floats; if one is not, there is a note, or an error. */
+static bool both_floats(struct range_call *c, double a, double b)
+{
+    if (is_histogram(a) && is_histogram(b))
+        c->rc = eval_histograms_unsupported(c->ev, c->expr->call.fn->name);
+    else if (is_histogram(a) || is_histogram(b))
+        eval_mixed_pair(c);
+    else
+        return true;
+    return false;
+}
+
 double fn_idelta(struct range_call *c, const struct window *w)
 {
-    UNUSED(c);
-    if (w->count < 2) return ABSENT;
+    if (w->count < 2 || !both_floats(c, w->v[w->count - 1], w->v[w->count - 2])) return ABSENT;
     return w->v[w->count - 1] - w->v[w->count - 2];
 }
 
 double fn_irate(struct range_call *c, const struct window *w)
 {
-    UNUSED(c);
-    if (w->count < 2) return ABSENT;
+    if (w->count < 2 || !both_floats(c, w->v[w->count - 1], w->v[w->count - 2])) return ABSENT;
     double last = w->v[w->count - 1], before = w->v[w->count - 2];
     double seconds = (double)(w->t[w->count - 1] - w->t[w->count - 2]) / 1000;
     return (last < before ? last : last - before) / seconds;
@@ -95,22 +105,41 @@ double fn_irate(struct range_call *c, const struct window *w)
 
 /* --- counting --- */
 
+static bool changed(double before, double v)
+{
+    return v != before && !(isnan(v) && isnan(before));
+}
+
+static bool was_reset(double before, double v)
+{
+    return v < before;
+}
+
+/* In how many pairs of neighbours something happened; a change between float and histogram does
+ * always. */
+static double count_pairs(struct range_call *c, const struct window *w,
+                          bool (*happened)(double before, double v))
+{
+    double n = 0;
+    for (size_t i = 1; i < w->count; i++) {
+        bool now = is_histogram(w->v[i]), then = is_histogram(w->v[i - 1]);
+        if (now && then) {
+            c->rc = eval_histograms_unsupported(c->ev, c->expr->call.fn->name);
+            return ABSENT;
+        }
+        n += now || then || happened(w->v[i - 1], w->v[i]);
+    }
+    return n;
+}
+
 double fn_changes(struct range_call *c, const struct window *w)
 {
-    UNUSED(c);
-    double n = 0;
-    for (size_t i = 1; i < w->count; i++)
-        n += w->v[i] != w->v[i - 1] && !(isnan(w->v[i]) && isnan(w->v[i - 1]));
-    return n;
+    return count_pairs(c, w, changed);
 }
 
 double fn_resets(struct range_call *c, const struct window *w)
 {
-    UNUSED(c);
-    double n = 0;
-    for (size_t i = 1; i < w->count; i++)
-        n += w->v[i] < w->v[i - 1];
-    return n;
+    return count_pairs(c, w, was_reset);
 }
 
 /* --- straight lines --- */

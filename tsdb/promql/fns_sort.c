@@ -75,9 +75,26 @@ static int compare_labels(const void *a, const void *b)
 
 /* --- the functions --- */
 
+/* Native histograms have no place in an order by value: they are left out. */
+struct floats {
+    struct sink sink;
+    struct eval *ev;
+    struct sink *out;
+};
+
+static int floats_put(struct sink *s, struct row *row)
+{
+    struct floats *f = (struct floats *)s;
+    for (size_t i = 0; i < f->ev->steps; i++)
+        if (is_histogram(row->v[i])) row->v[i] = ABSENT;
+    return f->out->put(f->out, row);
+}
+
 static int sorted(struct eval *ev, const struct expr *call, struct sink *out, bool descending,
                   int (*compare)(const void *, const void *))
 {
+    struct floats floats = {.sink.put = floats_put, .ev = ev, .out = out};
+    if (compare == compare_value) out = &floats.sink;
     if (ev->steps > 1 || ev->run->query_steps > 1) {
         int rc = eval_note(ev, NOTE_WARNING, call,
                            "sort is ineffective for range queries since results are always "

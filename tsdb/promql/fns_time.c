@@ -1,8 +1,6 @@
 /* fns_time.c -- the evaluation time, the query's bounds, and parts of dates (UTC).
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include <math.h>
-
 #include "tsdb/promql/fns_int.h"
 
 /* --- dates --- */
@@ -42,15 +40,17 @@ static void date_of_days(int64_t days, struct date *d)
         d->day_of_year += month_days(d->year, m);
 }
 
-/* Seconds that no calendar reaches are taken as 1970-01-01. */
+/* Days from the earliest date that is told apart, in the year -292277022400, to 1970-01-01. */
+#define EARLIEST_DAYS INT64_C(106751991073400)
+
+/* What no calendar reaches, NaN and the infinities too, is what Prometheus makes of them on its
+ * usual machines: the smallest integer, from where its calendar wraps around to 292277026596. */
 static struct date date_of(double seconds)
 {
-    int64_t s = fabs(seconds) < 0x1p60 ? (int64_t)seconds : 0;
-    int64_t days = s / 86400, rest = s % 86400;
-    if (rest < 0) {
-        rest += 86400;
-        days--;
-    }
+    int64_t s = seconds >= -0x1p63 && seconds < 0x1p63 ? (int64_t)seconds : INT64_MIN;
+    uint64_t from_earliest = (uint64_t)s + (uint64_t)EARLIEST_DAYS * 86400;
+    int64_t days = (int64_t)(from_earliest / 86400) - EARLIEST_DAYS;
+    int64_t rest = (int64_t)(from_earliest % 86400);
     struct date d = {.hour = (int)(rest / 3600), .minute = (int)(rest / 60 % 60)};
     date_of_days(days, &d);
     return d;

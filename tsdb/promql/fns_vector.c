@@ -110,7 +110,7 @@ static int single_put(struct sink *s, struct row *row)
 {
     struct single *one = (struct single *)s;
     for (size_t i = 0; i < one->ev->steps; i++) {
-        if (is_absent(row->v[i])) continue;
+        if (!is_float(row->v[i])) continue;
         one->many[i] |= !is_absent(one->out[i]);
         one->out[i] = row->v[i];
     }
@@ -136,16 +136,24 @@ int fn_scalar_of(struct eval *ev, const struct expr *call, double *out)
 
 /* --- native histograms --- */
 
+struct discarder {
+    struct sink sink;
+    struct eval *ev;
+    const char *fn;
+};
+
 static int discard(struct sink *s, struct row *row)
 {
-    UNUSED(s);
-    UNUSED(row);
+    struct discarder *d = (struct discarder *)s;
+    if (eval_holds_histograms(row->v, d->ev->steps))
+        return eval_histograms_unsupported(d->ev, d->fn);
     return 0;
 }
 
+/* Floats have no buckets: they give nothing. */
 int fn_histogram_only(struct eval *ev, const struct expr *call, struct sink *out)
 {
     UNUSED(out);
-    struct sink none = {.put = discard};
-    return eval_rows(ev, call->call.args[0], &none);
+    struct discarder none = {.sink.put = discard, .ev = ev, .fn = call->call.fn->name};
+    return eval_rows(ev, call->call.args[0], &none.sink);
 }

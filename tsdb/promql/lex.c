@@ -3,7 +3,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tsdb/promql/lex.h"
 
-#include <errno.h>
 #include <stdio.h>
 
 #include "tsdb/labels.h"
@@ -263,7 +262,7 @@ static bool all_octal(struct str s)
 
 int lex_number(struct str raw, double *out)
 {
-    char text[256];
+    char text[1024]; /* the longest number that is printed has 327 characters */
     size_t len = 0;
     for (size_t i = 0; i < raw.len; i++) {
         if (raw.p[i] == '_') continue;
@@ -275,8 +274,7 @@ int lex_number(struct str raw, double *out)
     if (prefixed && (text[1] | 0x20) == 'x')
         return whole_number((struct str){text + 2, len - 2}, 4, out);
     if (prefixed && all_octal(s)) return whole_number(s, 3, out);
-    int rc = str_to_double(s, out);
-    return rc == -ERANGE ? 0 : rc;
+    return str_to_double(s, out) == 0 ? 0 : E_PARSE;
 }
 
 /* --- strings --- */
@@ -465,6 +463,11 @@ static struct token lex_in_braces(struct lexer *lx)
         return token(lx, TOK_IDENT, 0, start);
     }
     const struct word *m = find_mark(lx, brace_marks, COUNT(brace_marks));
+    if (!m && c == '!') {
+        lx->pos++;
+        return fail_char(lx, start, "unexpected character after '!' inside braces: ", "");
+    }
+    if (c == '{') return fail_char(lx, start, "unexpected left brace ", "");
     if (!m) return fail_char(lx, start, "unexpected character inside braces: ", "");
     lx->pos += (uint32_t)strlen(m->text);
     if (m->kind == TOK_RBRACE) lx->in_braces = false;

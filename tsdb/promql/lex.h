@@ -89,7 +89,7 @@ void token_describe(const struct lexer *lx, struct token t, char *out, size_t si
 /* The value of a TOK_STRING's text, quotes and escapes resolved, in the arena. -ENOMEM, E_LIMIT. */
 int lex_unquote(struct str raw, struct arena *a, struct str *out) MUST_CHECK;
 /* The value of a TOK_NUMBER: decimal, hexadecimal, octal with a leading 0, underscores between
- * digits, Inf, NaN. E_PARSE. */
+ * digits, Inf, NaN. E_PARSE, also for what is too large for a double. */
 int lex_number(struct str raw, double *out) MUST_CHECK;
 
 #endif

@@ -189,10 +189,11 @@ static int parse_string_literal(struct parser *p, struct expr **out)
 
 /* --- lists of labels: by (a, "b.c") --- */
 
-/* Any word may be a label here, keywords and operators included. */
+/* Any word may be a label here, keywords and operators included, and with a colon in it. */
 static bool token_is_word(struct token t)
 {
-    return t.kind == TOK_IDENT || t.kind == TOK_AGGR || t.kind == TOK_KEYWORD ||
+    return t.kind == TOK_IDENT || t.kind == TOK_METRIC_IDENT || t.kind == TOK_AGGR ||
+           t.kind == TOK_KEYWORD ||
            (t.kind == TOK_OP &&
             (t.op == OP_AND || t.op == OP_OR || t.op == OP_UNLESS || t.op == OP_ATAN2));
 }
@@ -205,7 +206,8 @@ static int parse_label(struct parser *p, struct str *out)
         int rc = parse_string_token(p, out);
         if (rc < 0) return rc;
         if (label_name_is_valid(*out)) return 0;
-        return parser_fail(p, E_PARSE, start, "invalid label name in %s", context);
+        return parser_fail(p, E_PARSE, start, "invalid label name for grouping: \"%.*s\"",
+                           (int)MIN(out->len, 100u), out->p);
     }
     if (!token_is_word(p->tok)) return parser_unexpected(p, context, "label");
     *out = token_text(p, p->tok);

@@ -136,8 +136,8 @@ static int parse_offset(struct parser *p, struct expr *e)
     int rc = parse_offset_duration(p, &d);
     if (rc < 0) return rc;
     if (!mod) return not_a_selector(p, e, "offset");
-    if (mod->has_offset)
-        return parser_fail(p, E_PARSE, e->start, "offset may not be set multiple times");
+    bool is_set = mod->has_offset && (mod->offset.expr || mod->offset.ms != 0);
+    if (is_set) return parser_fail(p, E_PARSE, e->start, "offset may not be set multiple times");
     mod->offset = d;
     mod->has_offset = true;
     return 0;

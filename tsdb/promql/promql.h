@@ -34,12 +34,16 @@ int promql_parse(struct str text, unsigned features, struct arena *a, struct exp
                  struct errmsg *err) MUST_CHECK;
 void promql_expr_release(struct expr *e); /* compiled regular expressions of the whole tree */
 
+struct histogram; /* histogram.h */
+
 /* One series description of test scripts and rule unit tests: metric{labels} followed by values
- * ("1+2x3 _ stale"). Values that are absent have present[i] false. */
+ * ("1+2x3 _ stale {{count:1}}x3"). Values that are absent have present[i] false. Where h[i] is set
+ * the value is that histogram, and v[i] says so to is_histogram(). */
 struct promql_series {
     struct labels labels;
     double *v;
     bool *present;
+    const struct histogram **h;
     size_t count;
 };
 int promql_parse_series(struct str text, struct arena *a, struct promql_series *out,

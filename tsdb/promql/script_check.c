@@ -12,6 +12,7 @@
 static bool same_value(double a, double b)
 {
     if (is_stale(a) || is_stale(b)) return is_stale(a) && is_stale(b);
+    if (is_histogram(a) || is_histogram(b)) return false; /* no result holds one yet */
     if (isnan(a) || isnan(b)) return isnan(a) && isnan(b);
     if (a == b) return true;
     double sum = fabs(a) + fabs(b), diff = fabs(a - b);
@@ -47,6 +48,7 @@ static int check_failure(const struct script_case *c, int rc, const struct errms
     if (!fail && rc < 0) return differ(why, "a result", err->text);
     if (!fail) return 0;
     if (rc >= 0) return differ(why, "a failure", "a result");
+    if (rc == E_UNSUPPORTED) return differ(why, "a failure of its own", err->text);
     if (text_matches(fail, str_of(err->text))) return 0;
     struct str want = fail->text.len ? fail->text : fail->regex;
     buf_addf(why, "expected failure \"%.*s\", got \"%s\"", (int)want.len, want.p, err->text);
@@ -97,7 +99,7 @@ static void add_value(struct buf *b, const struct labels *ls, double v)
     char text[STR_DOUBLE_MAX];
     str_from_double(v, text);
     if (ls) labels_print(*ls, true, b);
-    buf_addf(b, "%s%s", ls ? " " : "", text);
+    buf_addf(b, "%s%s", ls ? " " : "", is_histogram(v) ? "a native histogram" : text);
 }
 
 static int wrong_value(struct labels ls, int64_t t_ms, double expected, double got, struct buf *why)
