@@ -210,6 +210,22 @@ static void annotations_carry_line_and_column(void **state)
     assert_true(w->result.annotations[0].warning);
 }
 
+/* A range query names the extremes of a parameter, whatever lies between. */
+static void quantile_parameters_are_noted_once(void **state)
+{
+    struct world *w = *state;
+    w->q.start_ms = 0;
+    w->q.step_ms = 60000;
+    assert_int_equal(run(w, "quantile(time() / 60 - 1.5, up)"), 0);
+    assert_int_equal(w->result.annotation_count, 2);
+    assert_string_equal(w->result.annotations[0].text,
+                        "PromQL warning: quantile value should be between 0 and 1, got 2.5 (1:10)");
+    assert_string_equal(
+        w->result.annotations[1].text,
+        "PromQL warning: quantile value should be between 0 and 1, got -1.5 (1:10)");
+    assert_result(w, "topk(time() / 60 - 9, up)", "");
+}
+
 /* --- failures --- */
 
 static void bodies_that_are_missing_say_so(void **state)
@@ -227,8 +243,8 @@ static void errors_name_the_cause(void **state)
     struct world *w = *state;
     assert_error(w, "topk(NaN, up)", E_EXEC, "Parameter value is NaN");
     assert_error(w, "label_replace(up, \"a\", \"$1\", \"job\", \"(\")", E_EXEC,
-                 "invalid regular expression in label_replace(): error parsing regexp: missing "
-                 "closing ): `(`");
+                 "invalid regular expression in label_replace(): (");
+    assert_string_equal(w->err.hint, "error parsing regexp: missing closing ): `(`");
     assert_error(w, "double_exponential_smoothing(up[5m], 2, 0.5)", E_EXEC,
                  "invalid smoothing factor. Expected: 0 < sf < 1, got: 2.000000");
     assert_error(w, "up == on() up", E_EXEC,
@@ -434,6 +450,7 @@ int main(void)
         CASE(nameless_series_merge_when_they_never_meet),
         CASE(filtered_series_do_not_clash),
         CASE(annotations_carry_line_and_column),
+        CASE(quantile_parameters_are_noted_once),
         CASE(bodies_that_are_missing_say_so),
         CASE(errors_name_the_cause),
         CASE(budgets_end_a_query),

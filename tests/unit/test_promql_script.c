@@ -74,7 +74,7 @@ static const struct {
     {"eval instant at 0 m\n m{a=\"x\"} {{count:1}}\n m{a=\"y\"} 5\n",
      "not ok T:5: expected m{a=\"x\"} a native histogram at 0 ms, got 1"},
     {"eval instant at 0 limitk(1, m)\n expect fail\n",
-     "not ok T:5: expected a failure of its own, got aggregation limitk is not supported yet"},
+     "not ok T:5: expected a failure of its own, got aggregation limitk is not supported"},
     {"eval instant at 0 m\n expect nothing\n",
      "not ok T:5: line 6 is not understood: nothing"},
     {"eval instant\n",

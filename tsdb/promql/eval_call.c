@@ -8,7 +8,7 @@
 
 static int unsupported(struct eval *ev, const struct expr *e)
 {
-    return errmsg_set(ev->run->err, E_UNSUPPORTED, "function %s() is not supported yet",
+    return errmsg_set(ev->run->err, E_UNSUPPORTED, "function %s() is not supported",
                       e->call.fn->name);
 }
 

@@ -332,6 +332,6 @@ int eval_aggregate_rows(struct eval *ev, const struct expr *e, struct sink *out)
     default:
         break;
     }
-    return errmsg_set(ev->run->err, E_UNSUPPORTED, "aggregation %s is not supported yet",
+    return errmsg_set(ev->run->err, E_UNSUPPORTED, "aggregation %s is not supported",
                       aggr_op_text(e->aggregate.op));
 }
