@@ -148,10 +148,10 @@ static int negator_put(struct sink *s, struct row *row)
 {
     struct negator *n = (struct negator *)s;
     for (size_t i = 0; i < n->ev->steps; i++)
-        if (is_histogram(row->v[i]))
-            return eval_histograms_unsupported(n->ev, "the negative");
-        else if (!is_absent(row->v[i]))
+        if (is_float(row->v[i]))
             row->v[i] = -row->v[i];
+        else if (is_histogram(row->v[i]))
+            return eval_histograms_unsupported(n->ev, "-");
     int rc = eval_drop_name(n->ev, row);
     return rc ? rc : n->out->put(n->out, row);
 }

@@ -12,7 +12,7 @@
 struct acc {
     double value, c, mean, count;
     bool incremental;
-    bool histograms; /* some of the values, which are not in count */
+    bool histograms; /* HISTOGRAM_APART: some values are, and not in count */
 };
 
 /* What becomes of native histograms among the values. */

@@ -111,7 +111,7 @@ static size_t keep_best(struct grouped *g, size_t group, size_t step, double k, 
     return kept;
 }
 
-/* The values of a parameter over all steps; a NaN makes both ends NaN. */
+/* The values of a parameter over all steps, as Go's math.Min and math.Max have them. */
 struct extremes {
     double min, max;
     bool any_nan;
