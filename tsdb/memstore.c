@@ -27,6 +27,7 @@ struct memstore {
     struct querier querier; /* first: the querier is the store */
     struct mem_series *series;
     size_t count, cap;
+    bool histograms; /* some samples are */
     uint32_t *table; /* open addressing: series index + 1, 0 = free */
     size_t table_size;
 };
@@ -53,6 +54,7 @@ void memstore_clear(struct memstore *m)
         mem_free(m->series[i].v);
     }
     m->count = 0;
+    m->histograms = false;
     if (m->table_size) memset(m->table, 0, m->table_size * sizeof *m->table);
 }
 
@@ -143,6 +145,7 @@ int memstore_add(struct memstore *m, struct labels ls, int64_t t_ms, double v)
     struct mem_series *s = NULL;
     int rc = series_of(m, ls, &s);
     if (rc < 0) return rc;
+    m->histograms |= is_histogram(v);
     size_t at = lower_bound(s, t_ms);
     if (at < s->count && s->t[at] == t_ms) {
         s->v[at] = v;
@@ -238,7 +241,7 @@ static int memstore_select(struct querier *q, const struct select_request *r,
     struct mem_set *set = mem_zalloc(sizeof *set);
     *out = NULL;
     if (!set) return -ENOMEM;
-    set->set.ops = &set_ops;
+    set->set = (struct series_set){&set_ops, m->histograms};
     set->store = m;
     set->budget = r->budget;
     set->latest_only = r->latest_only;

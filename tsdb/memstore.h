@@ -14,7 +14,8 @@ struct memstore;
 int memstore_new(struct memstore **out) MUST_CHECK;
 void memstore_free(struct memstore *m);
 void memstore_clear(struct memstore *m);
-/* Adds a sample, in any order; the last write of a timestamp wins. */
+/* Adds a sample, in any order; the last write of a timestamp wins. A value may be a staleness
+ * marker or stand for a native histogram. */
 int memstore_add(struct memstore *m, struct labels ls, int64_t t_ms, double v) MUST_CHECK;
 struct querier *memstore_querier(struct memstore *m); /* borrowed */
 

@@ -82,6 +82,7 @@ struct series_set_ops {
 };
 struct series_set { /* first member of every implementation */
     const struct series_set_ops *ops;
+    bool histograms; /* some samples may be native histograms */
 };
 
 /* Visitors return 0 to go on, anything else ends the call with that code. */

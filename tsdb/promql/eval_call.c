@@ -80,7 +80,7 @@ static int ranger_put(struct range_sink *s, const struct samples *samples)
     struct ranger *r = (struct ranger *)s;
     r->call.metric = labels_metric(samples->labels);
     r->call.noted = false;
-    r->call.histograms = eval_holds_histograms(samples->v, samples->count);
+    r->call.histograms = samples->histograms;
     bool any = range_steps(r, samples);
     if (r->call.rc < 0 || !any) return r->call.rc;
     struct row row = {samples->labels, samples->drop_name, r->v};

@@ -12,10 +12,9 @@ int eval_histograms_unsupported(struct eval *ev, const char *what)
 
 bool eval_holds_histograms(const double *v, size_t count)
 {
-    bool any = false;
-    for (size_t i = 0; i < count; i++) /* to the end: this loop runs on whole registers */
-        any |= is_histogram(v[i]);
-    return any;
+    for (size_t i = 0; i < count; i++)
+        if (is_histogram(v[i])) return true;
+    return false;
 }
 
 int eval_ignored_histogram(struct eval *ev, enum aggr_op op, const struct expr *at)

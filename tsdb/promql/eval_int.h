@@ -181,6 +181,7 @@ struct samples {
     const int64_t *t;
     const double *v;
     size_t count;
+    bool histograms; /* some may be native histograms */
 };
 struct range_sink {
     int (*put)(struct range_sink *s, const struct samples *samples);
@@ -237,7 +238,7 @@ struct range_call {
     double *args[PROMQL_FN_ARGS]; /* scalar arguments, by step; NULL for others */
     struct str metric;            /* name of the series at hand */
     bool noted;                   /* a body's annotation about it has been made */
-    bool histograms;              /* some of its samples are native histograms */
+    bool histograms;              /* some of its samples may be native histograms */
     int rc;                       /* set by a body that fails */
     double *work;                 /* scratch of a body that sorts */
     size_t work_cap;

@@ -127,7 +127,7 @@ static int matrix_put(struct range_sink *s, const struct samples *samples)
     while (hi > lo && samples->t[hi - 1] > end)
         hi--;
     if (lo == hi) return 0;
-    if (eval_holds_histograms(samples->v + lo, hi - lo))
+    if (samples->histograms && eval_holds_histograms(samples->v + lo, hi - lo))
         return eval_histograms_unsupported(m->ev, "a result");
     struct promql_series_result r = {.count = hi - lo};
     r.points = arena_alloc(a, r.count * sizeof r.points[0]);

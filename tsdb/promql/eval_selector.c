@@ -176,7 +176,7 @@ static int range_series(struct eval *ev, struct series_set *set, struct range_si
         if (rc == 0) rc = compact(ev, &c, &view);
         if (rc) return rc;
         if (view.count == 0) continue;
-        struct samples samples = {view.labels, false, view.t, view.v, view.count};
+        struct samples samples = {view.labels, false, view.t, view.v, view.count, set->histograms};
         rc = out->put(out, &samples);
         if (rc) return rc;
     }
@@ -223,13 +223,15 @@ static int subquery_put(struct sink *s, struct row *row)
 {
     struct subquery_sink *sub = (struct subquery_sink *)s;
     size_t n = 0;
+    bool histograms = false;
     for (size_t i = 0; i < sub->inner->steps; i++) {
         if (is_absent(row->v[i])) continue;
+        histograms |= is_histogram(row->v[i]);
         sub->t[n] = eval_time(sub->inner, i);
         sub->v[n++] = row->v[i];
     }
     if (n == 0) return 0;
-    struct samples samples = {row->labels, row->drop_name, sub->t, sub->v, n};
+    struct samples samples = {row->labels, row->drop_name, sub->t, sub->v, n, histograms};
     if (labels_copy(sub->outer->arena, row->labels, &samples.labels) < 0)
         return eval_nomem(sub->outer);
     int rc = sub->out->put(sub->out, &samples);
