@@ -76,6 +76,23 @@ static inline bool case_expression(struct trial *t, const json_t *c)
     return ok;
 }
 
+/* The place and the words of a refusal are upstream's first. */
+static inline bool case_refusal(struct trial *t, const json_t *c)
+{
+    struct errmsg err = {0};
+    struct expr *e = NULL;
+    const json_t *want = json_array_get(json_object_get(c, "errors"), 0);
+    const char *words = json_string_value(json_object_get(want, "message"));
+    if (promql_parse(text_of(&t->arena, c, "expr"), PROMQL_ALL & ~(unsigned)PROMQL_FILL, &t->arena,
+                     &e, &err) == 0) {
+        promql_expr_release(e);
+        return reject(t, "accepted");
+    }
+    if ((json_int_t)err.offset != json_integer_value(json_object_get(want, "start")))
+        return reject(t, "refused at %zu: %s", err.offset, err.text);
+    return !words || strcmp(words, err.text) == 0 || reject(t, "%s", err.text);
+}
+
 /* --- printer and pretty --- */
 
 static inline bool printed_is(struct trial *t, const struct buf *b, const json_t *want)

@@ -28,8 +28,8 @@
 typedef bool case_fn(struct trial *t, const json_t *c);
 typedef json_t *load_fn(const char *path);
 
-static load_fn load_list, load_features, load_openmetrics, load_sample, load_rule_file,
-    load_rule_index;
+static load_fn load_list, load_refusals, load_features, load_openmetrics, load_sample,
+    load_rule_file, load_rule_index;
 
 struct corpus {
     const char *name, *pattern; /* of the files, below DIR */
@@ -47,6 +47,9 @@ static const struct corpus corpora[] = {
     {"promql-parser/expressions", "promql-parser/expressions*.json", load_list, case_expression,
      "{'expr': '1 + 2', 'valid': true, 'node': 'BinaryExpr'}",
      "{'expr': '1 + 2', 'valid': true, 'node': 'Call'}"},
+    {"promql-parser/refusals", "promql-parser/expressions*.json", load_refusals, case_refusal,
+     "{'expr': '1+', 'errors': [{'message': 'unexpected end of input', 'start': 2}]}",
+     "{'expr': '1+', 'errors': [{'message': 'unexpected end of input', 'start': 1}]}"},
     {"promql-parser/series", "promql-parser/series*.json", load_list, case_series,
      "{'series': 'a{b=`c`} 1+1x1 _', 'valid': true, 'labels': {'__name__': 'a', 'b': 'c'}, 'values': [1, 2, '_']}",
      "{'series': 'a{b=`c`} 1+1x1 _', 'valid': true, 'labels': {'__name__': 'a', 'b': 'c'}, 'values': [1, 2, 3]}"},
@@ -165,6 +168,17 @@ static json_t *load_list(const char *path)
     buf_release(&b);
     free(text);
     return list;
+}
+
+/* The expressions that are wrong in a place that is told. */
+static json_t *load_refusals(const char *path)
+{
+    json_t *all = load_list(path), *wrong = json_array(), *c;
+    size_t i;
+    json_array_foreach(all, i, c) if (json_array_size(json_object_get(c, "errors")))
+        json_array_append(wrong, c);
+    json_decref(all);
+    return wrong;
 }
 
 /* Objects of name: on by default; those of the language become a list. */
