@@ -29,7 +29,7 @@ static int call_seconds(struct eval *ev, const struct expr *e, double *out)
     double l = 0, r = 0;
     int rc = seconds_of(ev, e->call.args[0], &l);
     if (rc == 0) rc = seconds_of(ev, e->call.args[1], &r);
-    if (rc == 0) *out = max ? fmax(l, r) : fmin(l, r);
+    if (rc == 0) *out = max ? greater(l, r) : lesser(l, r);
     return rc;
 }
 
@@ -79,7 +79,7 @@ int eval_duration(struct eval *ev, const struct duration *d, int64_t *out_ms)
         if (rc) return rc;
         if (!(fabs(s) < (double)MAX_DURATION_MS / 1000))
             return eval_fail(ev, "duration out of range");
-        *out_ms = (int64_t)round(s * 1000);
+        *out_ms = (int64_t)(s * 1000); /* what is less than a millisecond is cut off */
     }
     if (*out_ms > MAX_DURATION_MS || *out_ms < -MAX_DURATION_MS)
         return eval_fail(ev, "duration out of range");

@@ -30,33 +30,28 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static struct str take_digits(struct str *s)
+/* A run of digits, or of anything else. */
+static struct str take_run(struct str *s)
 {
-    struct str digits = {s->p, 0};
-    while (digits.len < s->len && is_digit(s->p[digits.len]))
-        digits.len++;
-    s->p += digits.len;
-    s->len -= digits.len;
-    while (digits.len > 1 && *digits.p == '0') {
-        digits.p++;
-        digits.len--;
-    }
-    return digits;
+    struct str run = {s->p, 0};
+    while (run.len < s->len && is_digit(s->p[run.len]) == is_digit(s->p[0]))
+        run.len++;
+    s->p += run.len;
+    s->len -= run.len;
+    return run;
 }
 
 static int natural_cmp(struct str a, struct str b)
 {
     while (a.len && b.len) {
-        if (is_digit(*a.p) && is_digit(*b.p)) {
-            struct str x = take_digits(&a), y = take_digits(&b);
-            if (x.len != y.len) return x.len < y.len ? -1 : 1;
-            int order = str_cmp(x, y);
-            if (order) return order;
-            continue;
-        }
-        if (*a.p != *b.p) return (unsigned char)*a.p < (unsigned char)*b.p ? -1 : 1;
-        a.p++, a.len--;
-        b.p++, b.len--;
+        struct str x = take_run(&a), y = take_run(&b);
+        int64_t l, r;
+        int order = 0;
+        if (is_digit(*x.p) && is_digit(*y.p) && str_to_i64(x, &l) == 0 && str_to_i64(y, &r) == 0)
+            order = (l > r) - (l < r);
+        else
+            order = str_cmp(x, y);
+        if (order) return order;
     }
     return (a.len > 0) - (b.len > 0);
 }
