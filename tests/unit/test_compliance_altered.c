@@ -60,9 +60,10 @@ static size_t find(const struct str *lines, const struct block *b, const char *p
     return 0;
 }
 
-static bool set(struct arena *a, struct str *line, const char *fmt, const char *text, struct str s)
+/* The line with another word before the rest of it. */
+static bool set(struct arena *a, struct str *line, const char *word, struct str rest)
 {
-    char *p = arena_printf(a, fmt, text, (int)s.len, s.p);
+    char *p = arena_printf(a, "%s%.*s", word, (int)rest.len, rest.p);
     assert_non_null(p);
     *line = str_of(p);
     return true;
@@ -151,7 +152,7 @@ static bool a_failure(struct arena *a, struct str *lines, const struct block *b)
 {
     struct str line = without_indent(lines[b->first]);
     if (find(lines, b, "expect fail") || !str_starts(line, STR("eval "))) return false;
-    return set(a, &lines[b->first], "%s%.*s", "eval_fail", (struct str){line.p + 4, line.len - 4});
+    return set(a, &lines[b->first], "eval_fail", (struct str){line.p + 4, line.len - 4});
 }
 
 static bool no_failure(struct arena *a, struct str *lines, const struct block *b)
@@ -161,7 +162,7 @@ static bool no_failure(struct arena *a, struct str *lines, const struct block *b
     if (at) lines[at] = STR("expect no_warn");
     if (at) return true;
     if (!str_starts(line, STR("eval_fail "))) return false;
-    return set(a, &lines[b->first], "%s%.*s", "eval", (struct str){line.p + 9, line.len - 9});
+    return set(a, &lines[b->first], "eval", (struct str){line.p + 9, line.len - 9});
 }
 
 static bool another_failure(struct arena *a, struct str *lines, const struct block *b)
