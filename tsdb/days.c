@@ -28,6 +28,7 @@ int days_init(struct days *d)
 static void close_day(struct day *day)
 {
     index_free(day->index);
+    day_cuts_free(day);
     partition_close(day->p);
     mem_free(day);
 }
@@ -192,6 +193,42 @@ static void quarantine_file(struct tsdb *db, const char *name, const char *why)
     if (rc < 0 && rc != -ENOENT) log_warn("file not removed", "path=%s", from);
 }
 
+/* A file that a killed process did not finish making is no damage: it goes without ado. */
+static void remove_unfinished(struct tsdb *db, const char *name)
+{
+    static const char *const endings[] = {"", "-lock"};
+    char path[TSDB_PATH_MAX + 300];
+    log_info("unfinished day file removed",
+             "path=%s/%.255s why=\"the last run ended while it was made, before anything was stored "
+             "in it\" next=\"nothing was lost\"",
+             db->raw, name);
+    for (size_t i = 0; i < COUNT(endings); i++) {
+        snprintf(path, sizeof path, "%s/%.255s%s", db->raw, name, endings[i]);
+        int rc = db->env->io->unlink(db->env, path);
+        if (rc < 0 && rc != -ENOENT)
+            log_warn("file not removed", "path=%s err=\"%s\"", path, err_text(rc));
+    }
+}
+
+/* After the clock was wrong: nothing is lost, but such a day outlives its retention, and the newest
+ * stored time is not to be trusted. */
+static void tell_of_future(struct tsdb *db)
+{
+    struct days *d = &db->days;
+    int64_t limit_ms = env_now_ms(db->env) + db->o.future_limit_ms;
+    for (size_t i = 0; db->o.future_limit_ms && i < d->count; i++) {
+        char newest[40];
+        struct partition_info info;
+        partition_info(d->v[i]->p, &info);
+        if (info.min_ms > info.max_ms || info.max_ms <= limit_ms) continue;
+        str_from_time(info.max_ms, newest);
+        log_warn("samples of the future in the store",
+                 "path=%s newest=%s next=\"kept; if a clock was wrong, remove them with "
+                 "/api/v1/admin/tsdb/delete_series and clean_tombstones\"",
+                 d->v[i]->path, newest);
+    }
+}
+
 struct name_list {
     char (*v)[256];
     size_t count, cap;
@@ -222,10 +259,14 @@ int days_open(struct tsdb *db)
         }
         rc = open_day(db, day_ms, false, &err);
         if (rc == -ENOMEM || rc == -EMFILE || rc == -ENFILE) break;
-        if (rc < 0) quarantine_file(db, name, err.text[0] ? err.text : err_text(rc));
+        if (rc == E_NOT_FOUND)
+            remove_unfinished(db, name);
+        else if (rc < 0)
+            quarantine_file(db, name, err.text[0] ? err.text : err_text(rc));
         rc = 0;
     }
     mem_free(names.v);
+    if (rc == 0) tell_of_future(db);
     return rc;
 }
 
@@ -244,6 +285,25 @@ int days_for_writing(struct tsdb *db, int64_t day_ms, struct day **out, struct e
     if (rc == 0) *out = v[0];
     mem_free(v);
     return rc;
+}
+
+int days_replace(struct tsdb *db, struct day *day, const char *path, struct errmsg *err)
+{
+    char lock[TSDB_PATH_MAX + 8];
+    int64_t day_ms = day->day_ms;
+    snprintf(lock, sizeof lock, "%s-lock", day->path);
+    int rc = db->env->io->rename(db->env, path, day->path);
+    if (rc < 0) return errmsg_set(err, rc, "cannot rename %s: %s", path, err_text(rc));
+    int synced = db->env->io->sync_dir(db->env, db->raw); /* from here on there is no way back */
+    /* The readers of the old file share a lock file of its own; the new one gets another. */
+    rc = db->env->io->unlink(db->env, lock);
+    if (rc < 0 && rc != -ENOENT) log_warn("file not removed", "path=%s", lock);
+    take_off(&db->days, day);
+    days_unpin_one(db, day); /* the list's own; the caller has another */
+    rc = open_day(db, day_ms, false, err);
+    if (rc < 0) /* the next flush that needs it tries again, so does the next start */
+        log_error("rewritten day not opened", "path=%s err=\"%s\"", day->path, err_text(rc));
+    return rc == 0 ? synced : rc;
 }
 
 void days_set_aside(struct tsdb *db, struct day *day)
@@ -292,14 +352,17 @@ void days_retain(struct tsdb *db)
     uint64_t bytes = 0;
     size_t count = 0;
     int64_t now = env_now_ms(db->env);
+    bool had_cuts = false;
     struct wal_stats wal;
     wal_stats(db->wal, &wal);
     while (oldest(db, &day, &bytes, &count)) {
         bool old = db->o.retention_ms && day->day_ms + DAY_MS <= now - db->o.retention_ms;
         bool large = db->o.max_bytes && count > 1 && bytes + wal.bytes > (uint64_t)db->o.max_bytes;
-        if (!old && !large) return;
+        if (!old && !large) break;
+        had_cuts |= day_has_cuts(day);
         drop(db, day, old ? "age" : "size");
     }
+    if (had_cuts) deletions_tidy(db);
 }
 
 /* --- indexes of days ---------------------------------------------------------------------------

@@ -36,6 +36,15 @@ struct labels index_labels(const struct index *x, uint32_t ordinal, struct label
 /* How many label sets carry name=value. */
 size_t index_pair_count(const struct index *x, struct str name, struct str value);
 
+/* Every name=value pair, those of one name together; texts are borrowed. A visitor's answer that is
+ * not 0 ends the walk with it. */
+struct index_pair_view {
+    struct str name, value;
+    size_t series, bytes; /* bytes: heap that goes with the pair */
+};
+typedef int index_pair_fn(void *arg, const struct index_pair_view *p);
+int index_pairs(const struct index *x, index_pair_fn *each, void *arg);
+
 struct ordinals {
     uint32_t *v;
     size_t count, cap;

@@ -140,6 +140,10 @@ int kv_open(struct kv **out, const struct kv_options *o, struct errmsg *err)
                           (long long)size, (unsigned long long)need);
     }
     if (rc == 0) rc = open_dbs(kv, o);
+    if (rc == MDB_INVALID && info.txn_id == 0) {
+        kv_close(kv);
+        return errmsg_set(err, E_NOT_FOUND, "%s: nothing was ever committed to it", o->path);
+    }
 out:
     if (rc) {
         kv_close(kv);
@@ -154,6 +158,11 @@ void kv_close(struct kv *kv)
     if (!kv) return;
     if (kv->env) mdb_env_close(kv->env);
     mem_free(kv);
+}
+
+int kv_copy(struct kv *kv, const char *path)
+{
+    return kv_error(mdb_env_copy2(kv->env, path, 0));
 }
 
 void kv_info(struct kv *kv, struct kv_info *out)

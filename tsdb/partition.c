@@ -32,7 +32,7 @@ struct kv_slice partition_state_key(void)
 /* --- header and state ---------------------------------------------------------------------------
  */
 
-static void header_put(int64_t day_ms, int64_t now_ms, size_t page_bytes,
+static void header_put(int64_t day_ms, int64_t created_ms, size_t page_bytes,
                        uint8_t h[PARTITION_HEADER_SIZE])
 {
     memset(h, 0, PARTITION_HEADER_SIZE);
@@ -42,11 +42,20 @@ static void header_put(int64_t day_ms, int64_t now_ms, size_t page_bytes,
     put_le32(h + 16, 0);              /* may ignore */
     put_le32(h + 20, (uint32_t)page_bytes);
     put_le64(h + 24, (uint64_t)day_ms);
-    put_le64(h + 32, (uint64_t)now_ms);
+    put_le64(h + 32, (uint64_t)created_ms);
     put_le32(h + 4, crc32c(0, h + 8, PARTITION_HEADER_SIZE - 8));
 }
 
-int partition_header_read(struct kv_txn *txn, int64_t *day_ms, struct errmsg *err)
+int partition_header_write(struct kv_txn *txn, int64_t day_ms, int64_t created_ms,
+                           size_t page_bytes)
+{
+    uint8_t header[PARTITION_HEADER_SIZE];
+    header_put(day_ms, created_ms, page_bytes, header);
+    return kv_put(txn, DB_META, header_key, (struct kv_slice){header, sizeof header});
+}
+
+int partition_header_read(struct kv_txn *txn, int64_t *day_ms, int64_t *created_ms,
+                          struct errmsg *err)
 {
     struct kv_slice v;
     int rc = kv_get(txn, DB_META, header_key, &v);
@@ -62,6 +71,7 @@ int partition_header_read(struct kv_txn *txn, int64_t *day_ms, struct errmsg *er
         return errmsg_set(err, E_CORRUPT, "format version %u with features 0x%x is newer than %d",
                           version, (unsigned)features, PARTITION_VERSION);
     *day_ms = (int64_t)get_le64(h + 24);
+    *created_ms = (int64_t)get_le64(h + 32);
     return 0;
 }
 
@@ -201,14 +211,14 @@ static int write_fresh(struct partition *p)
 {
     struct kv_txn *txn = NULL;
     struct kv_info info;
-    uint8_t header[PARTITION_HEADER_SIZE], state[PARTITION_STATE_SIZE];
+    uint8_t state[PARTITION_STATE_SIZE];
     struct partition_state fresh = {.next_cycle = 1, .min_ms = INT64_MAX, .max_ms = INT64_MIN};
     kv_info(p->kv, &info);
-    header_put(p->day_ms, env_now_ms(p->env), info.page_bytes, header);
+    p->created_ms = env_now_ms(p->env);
     partition_state_put(&fresh, state);
     int rc = kv_begin(p->kv, true, &txn);
     if (rc < 0) return rc;
-    rc = kv_put(txn, DB_META, header_key, (struct kv_slice){header, sizeof header});
+    rc = partition_header_write(txn, p->day_ms, p->created_ms, info.page_bytes);
     if (rc == 0) rc = kv_put(txn, DB_META, state_key, (struct kv_slice){state, sizeof state});
     if (rc == 0) return kv_commit(txn);
     kv_abort(txn);
@@ -223,7 +233,7 @@ static int read_header(struct partition *p, bool *missing, struct errmsg *err)
     *missing = false;
     int rc = kv_begin(p->kv, false, &txn);
     if (rc < 0) return rc;
-    rc = partition_header_read(txn, &day_ms, err);
+    rc = partition_header_read(txn, &day_ms, &p->created_ms, err);
     if (rc == E_NOT_FOUND) { /* killed between making the file and its first commit? */
         rc = kv_count(txn, DB_GROUPS, &entries);
         *missing = rc == 0 && entries == 0;
@@ -290,6 +300,11 @@ static int sync_parent(struct partition *p)
     return rc;
 }
 
+static int unfinished(struct errmsg *err)
+{
+    return errmsg_set(err, E_NOT_FOUND, "it was never finished, nothing was stored in it");
+}
+
 /* LMDB believes what it maps, so the trees are looked at first. A file that is not there, or empty
  * (killed while it was made), is for `create` to fill. */
 static int check_pages(struct partition *p, bool create, struct errmsg *err)
@@ -297,7 +312,20 @@ static int check_pages(struct partition *p, bool create, struct errmsg *err)
     struct io_stat st = {0};
     int rc = p->env->io->stat(p->env, p->path, &st);
     if (create && (rc == -ENOENT || (rc == 0 && st.size_bytes == 0))) return 0;
+    if (rc == 0 && st.size_bytes == 0) return unfinished(err);
     return kvcheck_file(p->env, p->path, 0, err);
+}
+
+/* A file without header: the second commit makes it. */
+static int make_header(struct partition *p, bool create, struct errmsg *err)
+{
+    struct kv_info info;
+    kv_info(p->kv, &info);
+    if (!create)
+        return info.txn_id <= 1 ? unfinished(err)
+                                : errmsg_set(err, E_CORRUPT, "there is no header");
+    int rc = write_fresh(p);
+    return rc == 0 ? sync_parent(p) : rc;
 }
 
 static int open_kv(struct partition *p, bool create, size_t map_bytes, struct errmsg *err)
@@ -315,9 +343,7 @@ static int open_kv(struct partition *p, bool create, size_t map_bytes, struct er
     bool missing;
     struct errmsg why = {0};
     rc = read_header(p, &missing, &why);
-    if (rc == 0 && missing)
-        rc = create ? write_fresh(p) : errmsg_set(&why, E_CORRUPT, "there is no header");
-    if (rc == 0 && missing) rc = sync_parent(p);
+    if (rc == 0 && missing) rc = make_header(p, create, &why);
     if (rc == 0) rc = load(p, &why);
     if (rc < 0) errmsg_set(err, rc, "%s: %s", p->path, why.text[0] ? why.text : err_text(rc));
     return rc;
@@ -385,6 +411,8 @@ void partition_info(struct partition *p, struct partition_info *out)
         .groups = p->state.groups,
         .samples = p->state.samples,
         .file_bytes = (uint64_t)st.size_bytes,
+        .created_ms = p->created_ms,
+        .cycles = p->state.next_cycle,
     };
     pthread_rwlock_unlock(&p->lock);
 }

@@ -25,8 +25,9 @@ enum { SLICE_COUNT = 64 };
 struct partition;
 
 /* Opens path (created when create is set) and checks header and size: E_CORRUPT with a message
- * when the file is not sound; the caller quarantines it. day_ms is the UTC midnight it starts at.
- */
+ * when the file is not sound; the caller quarantines it. E_NOT_FOUND: it is not there, or whoever
+ * made it was killed before it was finished (create finishes it): nothing was ever stored in it.
+ * day_ms is the UTC midnight it starts at. */
 int partition_open(struct partition **out, struct env *env, const char *path, int64_t day_ms,
                    bool create, struct errmsg *err) MUST_CHECK;
 void partition_close(struct partition *p); /* NULL is fine; no reader may be left */
@@ -75,6 +76,14 @@ int sample_vec_add(struct sample_vec *s, int64_t t_ms, double v) MUST_CHECK;
  * input costs one pass. */
 int sample_vec_normalize(struct sample_vec *s) MUST_CHECK;
 
+/* Samples in [start, end] of groups of cycles below `cycle`: deleted ones. */
+struct partition_cut {
+    int64_t start_ms, end_ms;
+    uint32_t cycle;
+};
+/* What partition_read leaves out from now on; borrowed until the next call. */
+void partition_reader_cut(struct partition_reader *r, const struct partition_cut *v, size_t count);
+
 /* Appends the samples of one id in [start, end] (both included). Damaged groups are skipped,
  * counted in *damaged (may be NULL) and logged; E_CORRUPT is not returned for them. */
 int partition_read(struct partition_reader *r, uint32_t id, int64_t start_ms, int64_t end_ms,
@@ -83,8 +92,20 @@ int partition_read(struct partition_reader *r, uint32_t id, int64_t start_ms, in
 struct partition_info {
     int64_t day_ms, min_ms, max_ms; /* of samples; min > max when empty */
     uint64_t series, groups, samples, file_bytes;
+    int64_t created_ms; /* of the file; with the day, its identity: a file rewritten has another */
+    uint32_t cycles;    /* the next append that writes groups gets this number */
 };
 void partition_info(struct partition *p, struct partition_info *out);
+/* Makes a new file at path, which must not exist, of what p holds and cuts_of does not leave out:
+ * same ids, same log positions, groups as large as they come. cuts_of gives the cuts of one id,
+ * borrowed until its next call. No append meanwhile. E_CORRUPT when a group of p is damaged: what is
+ * left of it is better kept. On failure nothing is left at path. */
+typedef int partition_cuts_fn(void *arg, uint32_t id, const struct partition_cut **v,
+                              size_t *count);
+int partition_rewrite(struct partition *p, const char *path, partition_cuts_fn *cuts_of, void *arg,
+                      struct errmsg *err) MUST_CHECK;
+/* Copies the file as its last commit left it; path must not exist. Appends go on meanwhile. */
+int partition_copy(struct partition *p, const char *path, struct errmsg *err) MUST_CHECK;
 /* Reads every byte and checks every checksum and invariant; problems go to each(). */
 int partition_verify(struct partition *p, void (*each)(void *arg, const char *text),
                      void *arg) MUST_CHECK;

@@ -102,14 +102,17 @@ struct partition_state {
 };
 void partition_state_put(const struct partition_state *s, uint8_t bytes[PARTITION_STATE_SIZE]);
 int partition_state_read(struct kv_txn *txn, struct partition_state *out) MUST_CHECK;
-int partition_header_read(struct kv_txn *txn, int64_t *day_ms, struct errmsg *err) MUST_CHECK;
+int partition_header_read(struct kv_txn *txn, int64_t *day_ms, int64_t *created_ms,
+                          struct errmsg *err) MUST_CHECK;
+int partition_header_write(struct kv_txn *txn, int64_t day_ms, int64_t created_ms,
+                           size_t page_bytes) MUST_CHECK;
 struct kv_slice partition_state_key(void);
 
 struct partition {
     struct env *env;
     char *path;
     struct kv *kv;
-    int64_t day_ms;
+    int64_t day_ms, created_ms;
     struct id_set known;
     pthread_rwlock_t lock;
     struct partition_state state;

@@ -17,6 +17,8 @@ struct partition_reader {
     struct partition *p;
     struct kv_txn *txn;
     size_t turn_limit;      /* of the directory, when the reader began */
+    const struct partition_cut *cuts;
+    size_t cut_count;
     struct group_view view; /* of group `group` */
     size_t group;
     int vector; /* of that group, decoded into t; NO_VECTOR */
@@ -32,6 +34,8 @@ int partition_reader_new(struct partition *p, struct partition_reader **out)
     if (!r) return -ENOMEM;
     r->p = p;
     r->txn = NULL;
+    r->cuts = NULL;
+    r->cut_count = 0;
     r->group = SIZE_MAX;
     r->vector = NO_VECTOR;
     /* First the transaction, then the directory: turns the transaction cannot see are told by
@@ -140,6 +144,33 @@ static int read_group(struct partition_reader *r, const struct dir_match *m, uin
     return rc;
 }
 
+void partition_reader_cut(struct partition_reader *r, const struct partition_cut *v, size_t count)
+{
+    r->cuts = v;
+    r->cut_count = count;
+}
+
+static bool is_cut(const struct partition_reader *r, uint32_t cycle, int64_t t_ms)
+{
+    for (size_t i = 0; i < r->cut_count; i++)
+        if (cycle < r->cuts[i].cycle && t_ms >= r->cuts[i].start_ms && t_ms <= r->cuts[i].end_ms)
+            return true;
+    return false;
+}
+
+/* Takes the deleted ones out of what a group of that cycle added behind index from. */
+static void cut_samples(const struct partition_reader *r, uint32_t cycle, struct sample_vec *out,
+                        size_t from)
+{
+    size_t kept = from;
+    for (size_t i = from; i < out->count; i++) {
+        if (is_cut(r, cycle, out->t[i])) continue;
+        out->t[kept] = out->t[i];
+        out->v[kept++] = out->v[i];
+    }
+    out->count = kept;
+}
+
 static size_t search(struct partition_reader *r, struct dir_search *s, struct dir_match *out)
 {
     pthread_rwlock_rdlock(&r->p->lock);
@@ -167,6 +198,7 @@ int partition_read(struct partition_reader *r, uint32_t id, int64_t start_ms, in
         for (size_t i = 0; i < n; i++) {
             size_t before = out->count;
             int rc = read_group(r, &found[i], id, start_ms, end_ms, out);
+            if (rc == 0 && r->cut_count) cut_samples(r, found[i].info.cycle, out, before);
             if (rc == 0) continue;
             if (rc != E_CORRUPT) return rc;
             out->count = before; /* nothing of a group that is damaged */

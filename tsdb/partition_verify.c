@@ -170,8 +170,8 @@ static int verify_all(struct verify *c)
 {
     struct errmsg err = {0};
     struct partition_state state;
-    int64_t day_ms = 0;
-    if (partition_header_read(c->txn, &day_ms, &err) < 0)
+    int64_t day_ms = 0, created_ms = 0;
+    if (partition_header_read(c->txn, &day_ms, &created_ms, &err) < 0)
         problem(c, "header: %s", err.text);
     else if (day_ms != c->p->day_ms)
         problem(c, "the header names another day");

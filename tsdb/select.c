@@ -4,6 +4,8 @@
  * where series may be that the head no longer knows, the indexes of the days are asked too, and
  * results are joined by label set.
  *
+ * Deleted samples are left out of what the files give (deletions.c); the head has none.
+ *
  * A series is read head first, then files: a flush moves samples from the head to a file, so they
  * are found at least once; found twice, they merge. The read transactions must not be older than
  * the look at the head: flush_seq tells when they are.
@@ -49,6 +51,7 @@ struct tsdb_set {
     size_t alias_count, alias_cap;
 
     struct sample_vec samples, from_head;
+    struct cut_vec cuts;
 
     bool opened; /* days and readers are there, as of flush_seq */
     uint64_t flush_seq;
@@ -94,6 +97,10 @@ static int read_day(struct tsdb_set *set, size_t i, uint32_t id, int64_t start_m
     uint64_t damaged = 0;
     int rc = 0;
     if (!set->readers[i]) rc = partition_reader_new(set->days[i]->p, &set->readers[i]);
+    if (rc == 0 && day_has_cuts(set->days[i])) {
+        rc = day_cuts_of(set->db, set->days[i], id, start_ms, set->end_ms, &set->cuts);
+        partition_reader_cut(set->readers[i], set->cuts.v, set->cuts.count);
+    }
     if (rc < 0) return rc;
     return partition_read(set->readers[i], id, start_ms, set->end_ms, &set->samples, &damaged);
 }
@@ -238,6 +245,7 @@ static void set_free(struct series_set *ss)
     close_readers(set);
     sample_vec_release(&set->samples);
     sample_vec_release(&set->from_head);
+    mem_free(set->cuts.v);
     mem_free(set->items);
     mem_free(set->aliases);
     mem_free(set);

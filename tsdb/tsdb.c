@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/mem.h"
+#include "tsdb/snapshot.h"
 #include "tsdb/tsdb_int.h"
 
 enum {
@@ -80,7 +81,7 @@ static int check_format(struct tsdb *db, struct errmsg *err)
 
 static int make_folders(struct tsdb *db, struct errmsg *err)
 {
-    static const char *const names[] = {"", "/wal", "/raw", "/quarantine"};
+    static const char *const names[] = {"", "/wal", "/raw", "/quarantine", "/tmp"};
     char path[TSDB_PATH_MAX];
     for (size_t i = 0; i < COUNT(names); i++) {
         snprintf(path, sizeof path, "%.900s%s", db->o.path, names[i]);
@@ -96,10 +97,12 @@ static int make_folders(struct tsdb *db, struct errmsg *err)
 static void tsdb_free(struct tsdb *db)
 {
     wal_free(db->wal);
+    deletions_release(db);
     days_release(&db->days);
     head_release(&db->head);
     metadata_free(db->metadata);
     if (db->lock_fd >= 0) db->env->io->close(db->env, db->lock_fd);
+    pthread_mutex_destroy(&db->admin_lock);
     pthread_mutex_destroy(&db->flush_lock);
     pthread_mutex_destroy(&db->flusher_lock);
     pthread_cond_destroy(&db->flusher_work);
@@ -109,6 +112,7 @@ static void tsdb_free(struct tsdb *db)
 static void init_locks(struct tsdb *db)
 {
     pthread_condattr_t attr;
+    pthread_mutex_init(&db->admin_lock, NULL);
     pthread_mutex_init(&db->flush_lock, NULL);
     pthread_mutex_init(&db->flusher_lock, NULL);
     pthread_condattr_init(&attr);
@@ -130,6 +134,7 @@ static int tsdb_new(struct tsdb **out, const struct tsdb_options *o, struct env 
     snprintf(db->path, sizeof db->path, "%.900s", o->path);
     snprintf(db->raw, sizeof db->raw, "%.900s/raw", o->path);
     snprintf(db->quarantine, sizeof db->quarantine, "%.900s/quarantine", o->path);
+    snprintf(db->tmp, sizeof db->tmp, "%.900s/tmp", o->path);
     db->o.path = db->path;
     if (db->o.max_labels <= 0 || db->o.max_labels > LABELS_MAX) db->o.max_labels = LABELS_MAX;
     init_locks(db);
@@ -169,13 +174,17 @@ static int load(struct tsdb *db, const struct tsdb_tuning *tuning, struct errmsg
 {
     struct wal_replay_result replayed;
     int64_t start = env_mono_ns(db->env);
+    snapshot_clear_tmp(db);
     int rc = days_open(db);
     if (rc == 0) rc = open_wal(db, tuning);
     if (rc == 0) {
         days_retain(db);
-        rc = recover(db, &replayed);
+        rc = deletions_open(db);
     }
+    if (rc == 0) rc = recover(db, &replayed);
     if (rc < 0) return errmsg_set(err, rc, "cannot load %s: %s", db->path, err_text(rc));
+    db->stats.wal_first_segment = replayed.first_segment;
+    db->stats.wal_last_segment = replayed.last_segment;
     rc = wal_start(db->wal, first_lsn(db));
     if (rc == 0) rc = flusher_start(db);
     if (rc < 0) return errmsg_set(err, rc, "cannot start the store's threads: %s", err_text(rc));
@@ -217,14 +226,20 @@ int tsdb_open(struct tsdb **out, const struct tsdb_options *o, struct env *env, 
     return tsdb_open_tuned(out, o, &tuning, env, err);
 }
 
-int tsdb_flush(struct tsdb *db, struct errmsg *err)
+int flush_now(struct tsdb *db, struct errmsg *err)
 {
-    pthread_mutex_lock(&db->flush_lock);
     int rc = flush_all(db, INT64_MAX, err);
     if (rc == 0) rc = wal_rotate(db->wal);
     evict_turn(db);
     flush_truncate_wal(db);
     days_retain(db);
+    return rc;
+}
+
+int tsdb_flush(struct tsdb *db, struct errmsg *err)
+{
+    pthread_mutex_lock(&db->flush_lock);
+    int rc = flush_now(db, err);
     pthread_mutex_unlock(&db->flush_lock);
     return rc;
 }
@@ -290,7 +305,9 @@ static void head_stats(struct tsdb *db, struct tsdb_stats *out)
 static void days_stats(struct tsdb *db, struct tsdb_stats *out)
 {
     struct days *d = &db->days;
+    int64_t limit_ms = env_now_ms(db->env) + db->o.future_limit_ms;
     out->oldest_ms = out->head_min_ms;
+    out->newest_ms = out->head_max_ms;
     pthread_mutex_lock(&d->lock);
     out->partitions = d->count;
     out->quarantined = d->quarantined;
@@ -299,7 +316,10 @@ static void days_stats(struct tsdb *db, struct tsdb_stats *out)
         partition_info(d->v[i]->p, &info);
         out->partition_bytes += info.file_bytes;
         out->groups_written += info.groups;
-        if (info.min_ms <= info.max_ms) out->oldest_ms = MIN(out->oldest_ms, info.min_ms);
+        if (info.min_ms > info.max_ms) continue;
+        out->oldest_ms = MIN(out->oldest_ms, info.min_ms);
+        out->newest_ms = MAX(out->newest_ms, info.max_ms);
+        out->future_partitions += db->o.future_limit_ms && info.max_ms > limit_ms;
     }
     pthread_mutex_unlock(&d->lock);
 }
@@ -315,4 +335,5 @@ void tsdb_stats(struct tsdb *db, struct tsdb_stats *out)
     out->wal_sync_ns = wal.sync_ns;
     out->wal_failures = wal.failures;
     out->writable = wal.writable;
+    out->deletions = __atomic_load_n(&db->deletion_count, __ATOMIC_RELAXED);
 }

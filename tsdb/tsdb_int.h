@@ -1,8 +1,9 @@
 /* tsdb_int.h -- the inside of the store, for this folder's own files.
  *
- * Locks, in the order they may be taken: flush_lock (one flush at a time; held across disk I/O),
- * head.index_lock, head.lock, days.lock, the log's own. Only flush_lock is ever held while the disk
- * works, and nobody who appends or reads takes it.
+ * Locks, in the order they may be taken: admin_lock (one of admin.h's tasks at a time; minutes),
+ * flush_lock (one flush at a time; held across disk I/O), days.index_lock, head.index_lock,
+ * head.lock, days.lock, the log's own. Only the first two are ever held while the disk writes, and
+ * nobody who appends or reads takes them.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TOCSIN_TSDB_INT_H
@@ -12,8 +13,9 @@
 
 #include "core/log.h"
 #include "tsdb/index.h"
-#include "tsdb/partition.h"
+#include "tsdb/partition_int.h"
 #include "tsdb/stream.h"
+#include "tsdb/tombstone.h"
 #include "tsdb/tsdb.h"
 #include "tsdb/wal.h"
 
@@ -119,6 +121,15 @@ void head_forget(struct head *h, struct series *s, uint32_t chunks, uint32_t lat
 /* --- day files: days.c -------------------------------------------------------------------------
  */
 
+/* A deletion, as a day's file sees it. Immutable once in the day's list, but for ids. */
+struct day_cut {
+    struct day_cut *next;
+    struct tombstone *t; /* a reference */
+    uint32_t cycle;      /* groups of cycles below it are meant */
+    bool ready;          /* atomic: ids is there */
+    struct id_set ids;   /* the series meant; made under days.index_lock */
+};
+
 struct day {
     struct partition *p;
     int64_t day_ms;
@@ -128,6 +139,7 @@ struct day {
     struct index *index; /* of its series, built when needed; guarded by days.index_lock */
     uint64_t index_series;
     uint64_t used_at;
+    struct day_cut *cuts; /* atomic; only ever grows at its head while the day is open */
 };
 
 struct days {
@@ -136,6 +148,13 @@ struct days {
     size_t count, cap;
     uint64_t uses;
     uint64_t quarantined;
+};
+
+/* The deletions in force, all of them also in cuts of days; flush_lock. */
+struct deletions {
+    struct journal *journal; /* NULL until there is one */
+    struct tombstone **v;
+    size_t count, cap;
 };
 
 int days_init(struct days *d) MUST_CHECK;
@@ -150,6 +169,8 @@ void days_unpin_one(struct tsdb *db, struct day *day);
 /* The day to write to, created when missing, pinned. flush_lock held. */
 int days_for_writing(struct tsdb *db, int64_t day_ms, struct day **out,
                      struct errmsg *err) MUST_CHECK;
+/* Puts the file at path, a rewritten one, in the place of the day's; flush_lock held. */
+int days_replace(struct tsdb *db, struct day *day, const char *path, struct errmsg *err) MUST_CHECK;
 void days_set_aside(struct tsdb *db, struct day *day); /* to quarantine/ */
 void days_retain(struct tsdb *db);                     /* retention by age and size */
 int64_t days_max_ms(struct tsdb *db);                  /* newest sample in any file; INT64_MIN */
@@ -157,6 +178,33 @@ int64_t days_max_ms(struct tsdb *db);                  /* newest sample in any f
 int day_with_index(struct tsdb *db, struct day *day,
                    int (*each)(void *arg, struct day *day, const struct index *x),
                    void *arg) MUST_CHECK;
+
+/* --- deletions: deletions.c ------------------------------------------------------------------------
+ */
+
+/* Reads the journal of deletions, if there is one, and gives the days their cuts. */
+int deletions_open(struct tsdb *db) MUST_CHECK;
+void deletions_release(struct tsdb *db);
+/* Forgets, also on disk, what is about no file any more; flush_lock held. */
+void deletions_tidy(struct tsdb *db);
+
+/* What is cut out of one series in one day. */
+static inline bool is_canceled(const int *cancel)
+{
+    return cancel && __atomic_load_n(cancel, __ATOMIC_RELAXED);
+}
+struct cut_vec {
+    struct partition_cut *v;
+    size_t count, cap;
+};
+static inline bool day_has_cuts(const struct day *day)
+{
+    return __atomic_load_n(&day->cuts, __ATOMIC_ACQUIRE) != NULL;
+}
+/* Replaces what out holds by the cuts that touch [start, end]. */
+int day_cuts_of(struct tsdb *db, struct day *day, uint32_t id, int64_t start_ms, int64_t end_ms,
+                struct cut_vec *out) MUST_CHECK;
+void day_cuts_free(struct day *day);
 
 /* --- the store ---------------------------------------------------------------------------------
  */
@@ -167,6 +215,7 @@ struct tsdb {
     struct querier querier; /* first: the querier is the store */
     struct tsdb_options o;
     char path[TSDB_PATH_MAX], raw[TSDB_PATH_MAX], quarantine[TSDB_PATH_MAX];
+    char tmp[TSDB_PATH_MAX]; /* files in the making; emptied at the start */
     struct env *env;
     bool threads;
     int lock_fd;
@@ -176,7 +225,10 @@ struct tsdb {
     struct wal *wal;
     struct metadata *metadata;
 
+    pthread_mutex_t admin_lock;
     pthread_mutex_t flush_lock;
+    struct deletions deletions; /* flush_lock */
+    uint64_t deletion_count;    /* atomic: how many those are */
     uint32_t next_slice, ids_reserved; /* flush_lock */
     int64_t evicted_ns;                /* flush_lock */
 
@@ -188,6 +240,8 @@ struct tsdb {
     struct tsdb_stats stats; /* head.lock; the log's and the day files' own come on top */
 };
 
+/* tsdb_flush, flush_lock held. tsdb.c */
+int flush_now(struct tsdb *db, struct errmsg *err) MUST_CHECK;
 /* Flushes one slice; flush_lock held. flush.c */
 int flush_slice(struct tsdb *db, uint32_t slice, struct errmsg *err) MUST_CHECK;
 /* All slices; E_TIMEOUT when the monotonic time until_ns has come before the last. */

@@ -37,7 +37,7 @@ struct wal_replay {
 };
 struct wal_replay_result {
     uint64_t last_lsn;
-    uint32_t last_segment, last_epoch;
+    uint32_t first_segment, last_segment, last_epoch;
     uint64_t records, damaged; /* damaged stretches before a good record */
 };
 

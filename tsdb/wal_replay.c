@@ -13,7 +13,7 @@
 #include "core/mem.h"
 #include "tsdb/wal_int.h"
 
-enum { WINDOW = 2 * (WAL_PAYLOAD_MAX + WAL_RECORD_HEADER), ZEROS = 8 };
+enum { WINDOW = 2 * (WAL_PAYLOAD_MAX + WAL_RECORD_HEADER), ZEROS = 8, TRIM_MIN = 4096 };
 
 struct window {
     struct env *env;
@@ -64,6 +64,7 @@ struct scan {
     const struct wal_replay *to;
     struct wal_replay_result *total;
     struct wal_segment segment;
+    int64_t good_end; /* offset behind the last good record, or the header */
 };
 
 static int scan_records(struct window *w, struct scan *s)
@@ -94,7 +95,35 @@ static int scan_records(struct window *w, struct scan *s)
         s->total->records++;
         s->segment.last_lsn = MAX(s->segment.last_lsn, r.lsn);
         w->at += (size_t)n;
+        s->good_end = w->offset - (int64_t)(w->len - w->at);
     }
+}
+
+/* Whether nothing but zeros follows an offset: preallocated, never written. */
+static bool only_zeros(struct window *w, int64_t offset)
+{
+    for (;;) {
+        ssize_t n = env_pread_all(w->env, w->fd, w->p, WINDOW, offset);
+        if (n <= 0) return n == 0;
+        for (ssize_t i = 0; i < n; i++)
+            if (w->p[i]) return false;
+        offset += n;
+    }
+}
+
+/* Gives the preallocated tail of a segment that a killed process left back to the disk. */
+static void trim_tail(struct window *w, struct scan *s, const char *path)
+{
+    int64_t tail = s->segment.bytes - s->good_end;
+    if (!s->good_end || s->segment.damaged || tail < TRIM_MIN || !only_zeros(w, s->good_end)) return;
+    int fd = w->env->io->open(w->env, path, O_WRONLY, 0);
+    int rc = fd < 0 ? fd : w->env->io->ftruncate(w->env, fd, s->good_end);
+    if (fd >= 0) w->env->io->close(w->env, fd);
+    if (rc == 0)
+        s->segment.bytes = s->good_end;
+    else
+        log_debug("log segment not trimmed", "segment=%08" PRIx32 " err=\"%s\"", s->segment.id,
+                  err_text(rc));
 }
 
 /* Reads one file; its header may be lost, its records are still known by the segment id. */
@@ -109,15 +138,18 @@ static int scan_file(struct wal *w, uint32_t id, struct scan *s)
     win.p = mem_alloc(WINDOW);
     int rc = win.p ? refill(&win) : -ENOMEM;
     s->segment = (struct wal_segment){.id = id, .bytes = win.offset};
+    s->good_end = 0;
     if (rc == 0 && wal_segment_parse(win.p, win.len, &info) == 0 && info.segment == id) {
         s->segment.epoch = info.epoch;
         s->segment.last_lsn = info.first_lsn ? info.first_lsn - 1 : 0;
         win.at = WAL_SEGMENT_HEADER;
+        s->good_end = WAL_SEGMENT_HEADER;
     } else {
         s->segment.epoch = s->total->last_epoch + 1;
     }
     if (rc == 0) rc = scan_records(&win, s);
     s->segment.bytes = win.offset;
+    if (rc == 0) trim_tail(&win, s, path);
     mem_free(win.p);
     w->env->io->close(w->env, win.fd);
     return rc;
@@ -160,6 +192,7 @@ static int replay_segment(struct wal *w, uint32_t id, struct scan *s)
     }
     s->total->last_lsn = MAX(s->total->last_lsn, s->segment.last_lsn);
     s->total->last_epoch = MAX(s->total->last_epoch, s->segment.epoch);
+    if (!s->total->first_segment) s->total->first_segment = id;
     s->total->last_segment = id;
     return wal_add_segment(w, s->segment);
 }
