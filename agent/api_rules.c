@@ -1,10 +1,14 @@
-/* api_rules.c -- /api/v1/rules, alerts, targets, alertmanagers: the state of what runs, in
- * Prometheus' JSON.
+/* api_rules.c -- /api/v1/rules, alerts, alertmanagers: the state of the rules in Prometheus' JSON.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 
-#include "agent/api.h"
+#include "agent/api_match.h"
+#include "agent/api_status.h"
+#include "core/hash.h"
+#include "core/mem.h"
+
+enum { SELECTORS_BYTES = 4 << 20 };
 
 /* --- alerts --- */
 
@@ -74,12 +78,24 @@ void api_alerts(struct app *a, struct request *r, struct response *p)
 struct rules_filter {
     struct json j;
     const struct request *r;
+    struct api_selectors selectors; /* of the rules' labels */
+    struct arena arena;
     bool alerting, recording, exclude_alerts;
     size_t group_limit, seen;
-    struct str next_token; /* start at this group */
-    bool waiting;          /* for next_token */
-    char more[512];        /* the group after the last one shown */
+    struct str next_token;      /* start at this group */
+    bool waiting;               /* for next_token */
+    char more[API_GROUP_TOKEN]; /* of the group after the last one shown */
 };
+
+void api_group_token(const char *file, const char *name, char out[API_GROUP_TOKEN])
+{
+    struct buf text = BUF_INIT((size_t)1 << 20);
+    uint8_t digest[32];
+    buf_addf(&text, "%s;%s", file, name);
+    sha256(text.p ? text.p : "", text.len, digest);
+    hex_encode(digest, (API_GROUP_TOKEN - 1) / 2, out);
+    buf_release(&text);
+}
 
 /* Whether v is among the values of a repeatable parameter, or there are none. */
 static bool wanted(const struct request *r, const char *param, const char *v)
@@ -94,7 +110,8 @@ static bool wanted(const struct request *r, const char *param, const char *v)
 static bool rule_wanted(const struct rules_filter *f, const struct rule_status *s)
 {
     bool alerting = strcmp(s->type, "alerting") == 0;
-    return (alerting ? f->alerting : f->recording) && wanted(f->r, "rule_name[]", s->name);
+    return (alerting ? f->alerting : f->recording) && wanted(f->r, "rule_name[]", s->name) &&
+           api_selectors_match(&f->selectors, s->labels);
 }
 
 static void put_alerting(struct rules_filter *f, const struct rule_status *s)
@@ -109,8 +126,12 @@ static void put_alerting(struct rules_filter *f, const struct rule_status *s)
     json_key(j, "annotations");
     api_labels(j, s->annotations);
     json_key(j, "alerts");
+    if (f->exclude_alerts) {
+        json_nil(j);
+        return;
+    }
     json_arr(j);
-    for (size_t i = 0; !f->exclude_alerts && i < s->alert_count; i++)
+    for (size_t i = 0; i < s->alert_count; i++)
         put_alert(j, &s->alerts[i]);
     json_end(j);
 }
@@ -169,16 +190,18 @@ static int visit_group(void *arg, const struct group_status *g)
 {
     struct rules_filter *f = arg;
     bool any = false;
-    char token[sizeof f->more];
+    char token[API_GROUP_TOKEN];
+    if (f->waiting) {
+        api_group_token(g->file, g->name, token);
+        if (!str_eq(f->next_token, str_of(token))) return 0;
+        f->waiting = false;
+    }
+    if (!wanted(f->r, "rule_group[]", g->name) || !wanted(f->r, "file[]", g->file)) return 0;
     for (size_t i = 0; !any && i < g->rule_count; i++)
         any = rule_wanted(f, &g->rules[i]);
-    if (!any || !wanted(f->r, "rule_group[]", g->name) || !wanted(f->r, "file[]", g->file))
-        return 0;
-    snprintf(token, sizeof token, "%s;%s", g->file, g->name);
-    if (f->waiting && !str_eq(f->next_token, str_of(token))) return 0;
-    f->waiting = false;
+    if (!any) return 0;
     if (f->group_limit && f->seen == f->group_limit) {
-        memcpy(f->more, token, sizeof token);
+        api_group_token(g->file, g->name, f->more);
         return 1;
     }
     f->seen++;
@@ -186,109 +209,99 @@ static int visit_group(void *arg, const struct group_status *g)
     return 0;
 }
 
+/* What Go's ParseBool takes. */
+static int read_exclude(struct rules_filter *f, const struct request *r, struct response *p)
+{
+    static const char *const words[2][3] = {{"false", "0", "f"}, {"true", "1", "t"}};
+    struct str s = request_param(r, "exclude_alerts");
+    if (!s.len) return 0;
+    for (size_t i = 0; i < COUNT(words); i++)
+        for (size_t k = 0; k < COUNT(words[i]); k++)
+            if (str_eq_nocase(s, str_of(words[i][k]))) {
+                f->exclude_alerts = i == 1;
+                return 0;
+            }
+    return api_invalid(p, "exclude_alerts",
+                       "error converting exclude_alerts: strconv.ParseBool: parsing \"%.*s\": "
+                       "invalid syntax",
+                       (int)MIN(s.len, 100), s.p);
+}
+
+static int read_paging(struct rules_filter *f, const struct request *r, struct response *p)
+{
+    struct str s = request_param(r, "group_limit");
+    int64_t limit = 0;
+    f->next_token = request_param(r, "group_next_token");
+    f->waiting = f->next_token.len > 0;
+    if (f->waiting && !s.len)
+        return api_invalid(p, "group_next_token",
+                           "group_limit needs to be present in order to paginate over the groups");
+    if (!s.len) return 0;
+    if (str_to_i64(s, &limit) < 0 || limit > INT32_MAX || limit < INT32_MIN)
+        return api_invalid(p, "group_limit",
+                           "group_limit needs to be a valid number: strconv.ParseInt: parsing "
+                           "\"%.*s\": invalid syntax",
+                           (int)MIN(s.len, 100), s.p);
+    if (limit <= 0) return api_invalid(p, "group_limit", "group_limit needs to be greater than 0");
+    f->group_limit = (size_t)limit;
+    return 0;
+}
+
 static int read_filter(struct rules_filter *f, const struct request *r, struct response *p)
 {
-    struct str type = request_param(r, "type"), exclude = request_param(r, "exclude_alerts");
+    struct str type = request_param(r, "type");
+    struct errmsg err = {0};
     f->r = r;
-    f->alerting = type.len == 0 || str_eq(type, STR("alert"));
-    f->recording = type.len == 0 || str_eq(type, STR("record"));
+    if (api_selectors_read(&f->selectors, r, &f->arena, &err) < 0) {
+        response_fail(p, "bad_data", "%s", err.text);
+        return -1;
+    }
+    f->alerting = type.len == 0 || str_eq_nocase(type, STR("alert"));
+    f->recording = type.len == 0 || str_eq_nocase(type, STR("record"));
     if (!f->alerting && !f->recording)
         return api_invalid(p, "type", "not supported value \"%.*s\"", (int)MIN(type.len, 100),
                            type.p);
-    f->exclude_alerts = str_eq(exclude, STR("true")) || str_eq(exclude, STR("1"));
-    f->next_token = request_param(r, "group_next_token");
-    f->waiting = f->next_token.len > 0;
-    if (api_limit(r, p, "group_limit", &f->group_limit) < 0) return -1;
-    if (f->waiting && !f->group_limit)
-        return api_invalid(p, "group_limit",
-                           "group_limit needs to be present in order to paginate "
-                           "over the groups");
-    return 0;
+    if (read_exclude(f, r, p) < 0) return -1;
+    return read_paging(f, r, p);
+}
+
+static void put_groups(struct rules_filter *f, struct app *a, struct response *p)
+{
+    api_begin(p, &f->j);
+    json_obj(&f->j);
+    json_key(&f->j, "groups");
+    json_arr(&f->j);
+    int rc = a->rules ? rules_engine_visit(a->rules, visit_group, f) : 0;
+    json_end(&f->j);
+    if (f->more[0]) {
+        json_key(&f->j, "groupNextToken");
+        json_cstr(&f->j, f->more);
+    }
+    json_end(&f->j);
+    api_end(p, &f->j, NULL, false);
+    if (rc < 0)
+        response_fail(p, "internal", "cannot read the rules: %s", err_text(rc));
+    else if (f->waiting)
+        api_invalid(p, "group_next_token",
+                    "invalid group_next_token '%.*s'. were rule groups changed?",
+                    (int)MIN(f->next_token.len, 100), f->next_token.p);
 }
 
 void api_rules(struct app *a, struct request *r, struct response *p)
 {
-    struct rules_filter f = {0};
-    if (read_filter(&f, r, p) < 0) return;
-    api_begin(p, &f.j);
-    json_obj(&f.j);
-    json_key(&f.j, "groups");
-    json_arr(&f.j);
-    if (a->rules) rules_engine_visit(a->rules, visit_group, &f);
-    json_end(&f.j);
-    if (f.more[0]) {
-        json_key(&f.j, "groupNextToken");
-        json_cstr(&f.j, f.more);
+    struct rules_filter *f = mem_zalloc(sizeof *f);
+    if (!f) {
+        response_fail(p, "unavailable", "out of memory");
+        return;
     }
-    json_end(&f.j);
-    api_end(p, &f.j, NULL, false);
-    if (f.waiting)
-        api_invalid(p, "group_next_token", "invalid group_next_token; were rule groups changed?");
+    arena_init(&f->arena, SELECTORS_BYTES);
+    if (read_filter(f, r, p) == 0) put_groups(f, a, p);
+    api_selectors_release(&f->selectors);
+    arena_release(&f->arena);
+    mem_free(f);
 }
 
-/* --- targets --- */
-
-struct targets_filter {
-    struct json j;
-    struct str pool;
-};
-
-static int put_target(void *arg, const struct target_status *t)
-{
-    struct targets_filter *f = arg;
-    struct json *j = &f->j;
-    char interval[64], timeout[64];
-    if (f->pool.len && !str_eq(f->pool, str_of(t->scrape_pool))) return 0;
-    str_from_duration(t->interval_ms, interval);
-    str_from_duration(t->timeout_ms, timeout);
-    const struct {
-        const char *key, *value;
-    } texts[] = {
-        {"scrapePool",     t->scrape_pool},
-        {"scrapeUrl",      t->url        },
-        {"globalUrl",      t->url        },
-        {"lastError",      t->last_error },
-        {"health",         t->health     },
-        {"scrapeInterval", interval      },
-        {"scrapeTimeout",  timeout       },
-    };
-    json_obj(j);
-    json_key(j, "discoveredLabels");
-    api_labels(j, t->discovered_labels);
-    json_key(j, "labels");
-    api_labels(j, t->labels);
-    for (size_t i = 0; i < COUNT(texts); i++) {
-        json_key(j, texts[i].key);
-        json_cstr(j, texts[i].value);
-    }
-    json_key(j, "lastScrape");
-    api_rfc3339(j, t->last_scrape_ms);
-    json_key(j, "lastScrapeDuration");
-    json_double(j, t->last_duration_seconds);
-    json_end(j);
-    return 0;
-}
-
-void api_targets(struct app *a, struct request *r, struct response *p)
-{
-    struct targets_filter f = {.pool = request_param(r, "scrapePool")};
-    struct str state = request_param(r, "state");
-    bool active = !str_eq_nocase(state, STR("dropped"));
-    api_begin(p, &f.j);
-    json_obj(&f.j);
-    json_key(&f.j, "activeTargets");
-    json_arr(&f.j);
-    if (active && a->engine) collector_engine_targets(a->engine, put_target, &f);
-    json_end(&f.j);
-    json_key(&f.j, "droppedTargets");
-    json_arr(&f.j);
-    json_end(&f.j);
-    json_key(&f.j, "droppedTargetCounts");
-    json_obj(&f.j);
-    json_end(&f.j);
-    json_end(&f.j);
-    api_end(p, &f.j, NULL, false);
-}
+/* --- alertmanagers --- */
 
 /* We notify ourselves; there is no Alertmanager behind us. */
 void api_alertmanagers(struct app *a, struct request *r, struct response *p)

@@ -1,4 +1,4 @@
-/* api_series.c -- what is stored: /api/v1/labels, label/NAME/values, series, metadata.
+/* api_series.c -- what is stored: /api/v1/labels, label/NAME/values, series.
  *
  * Several match[] selectors mean the union of what each finds; the store sorts each answer, the
  * union is sorted here.
@@ -356,45 +356,4 @@ void api_series(struct app *a, struct request *r, struct response *p)
             put_series_list(&l, p);
     }
     lookup_release(&l);
-}
-
-struct metadata_list {
-    struct json j;
-    size_t limit, count;
-};
-
-static int put_metadata(void *arg, const struct metric_metadata *m)
-{
-    struct metadata_list *list = arg;
-    if (list->limit && list->count == list->limit) return 1;
-    list->count++;
-    json_key_str(&list->j, m->name);
-    json_arr(&list->j);
-    json_obj(&list->j);
-    json_key(&list->j, "type");
-    json_cstr(&list->j, metric_type_name(m->type));
-    json_key(&list->j, "help");
-    json_str(&list->j, m->help);
-    json_key(&list->j, "unit");
-    json_str(&list->j, m->unit);
-    json_end(&list->j);
-    json_end(&list->j);
-    return 0;
-}
-
-void api_metadata(struct app *a, struct request *r, struct response *p)
-{
-    struct metadata_list list = {0};
-    size_t per_metric;
-    struct str name = request_param(r, "metric");
-    if (api_limit(r, p, "limit", &list.limit) < 0 ||
-        api_limit(r, p, "limit_per_metric", &per_metric) < 0)
-        return;
-    api_begin(p, &list.j);
-    json_obj(&list.j);
-    int rc = tsdb_metadata(a->db, name.len ? name.p : NULL, put_metadata, &list);
-    json_end(&list.j);
-    api_end(p, &list.j, NULL, false);
-    if (rc < 0 && rc != E_NOT_FOUND)
-        response_fail(p, "internal", "cannot read the metadata: %s", err_text(rc));
 }

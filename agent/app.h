@@ -30,6 +30,9 @@ struct app_settings {
     bool influx;
 };
 
+struct config;
+typedef int app_config_fn(void *arg, const struct config *c);
+
 enum { APP_DATABASES_MAX = 64, APP_DATABASE_NAME_MAX = 64 };
 
 struct app {
@@ -43,7 +46,9 @@ struct app {
     struct notifier *notifier;
     /* Validates and swaps the configuration; what is wrong goes to out as text. */
     int (*reload)(struct app *a, struct buf *out);
-    void *daemon; /* of reload */
+    void *daemon; /* of reload and with_config */
+    /* Calls use() with the configuration in force, which lasts until it returns; its answer. */
+    int (*with_config)(struct app *a, app_config_fn *use, void *arg);
     int ready;    /* atomic: the store is open and replayed */
     int stopping; /* atomic */
     int64_t start_ms;
@@ -51,7 +56,7 @@ struct app {
     struct app_settings settings;
     char databases[APP_DATABASES_MAX][APP_DATABASE_NAME_MAX]; /* seen by the Influx routes */
     size_t database_count;
-    int64_t reload_ms;
+    int64_t reload_ms, reload_failed_ms; /* the last good one, the last bad one */
     bool reload_ok;
     char reload_error[512];
     struct route_counters *counters;

@@ -22,6 +22,27 @@ static void put_text(struct buf *out, struct str s)
     json_quote(out, s, false);
 }
 
+/* A URL's password is hidden, too: scheme://user:<secret>@host. */
+static void put_value(struct buf *out, struct str s)
+{
+    struct buf shown = BUF_INIT(s.len + 16);
+    const char *start = s.len ? memmem(s.p, s.len, "://", 3) : NULL;
+    size_t from = start ? (size_t)(start - s.p) + 3 : s.len, end = from;
+    while (end < s.len && !strchr("/?#", s.p[end]))
+        end++;
+    const char *at = end > from ? memrchr(s.p + from, '@', end - from) : NULL;
+    const char *colon = at ? memchr(s.p + from, ':', (size_t)(at - s.p) - from) : NULL;
+    if (!colon) {
+        put_text(out, s);
+        return;
+    }
+    buf_add(&shown, s.p, (size_t)(colon - s.p) + 1);
+    buf_addstr(&shown, "<secret>");
+    buf_add(&shown, at, s.len - (size_t)(at - s.p));
+    put_text(out, (struct str){shown.p, shown.len});
+    buf_release(&shown);
+}
+
 static void put_scalar(const struct conf_option *o, const void *field, struct buf *out)
 {
     char text[64];
@@ -35,7 +56,10 @@ static void put_scalar(const struct conf_option *o, const void *field, struct bu
         return;
     case CONF_STRING: {
         const char *s = *(const char *const *)field;
-        put_text(out, is_secret(o->key) && s && s[0] ? STR("<secret>") : str_of(s ? s : ""));
+        if (is_secret(o->key) && s && s[0])
+            put_text(out, STR("<secret>"));
+        else
+            put_value(out, str_of(s ? s : ""));
         return;
     }
     case CONF_ENUM:
@@ -57,7 +81,7 @@ static void put_strings(const struct conf_strings *s, struct buf *out)
     buf_addch(out, '[');
     for (size_t i = 0; i < s->count; i++) {
         if (i) buf_addstr(out, ", ");
-        put_text(out, str_of(s->v[i]));
+        put_value(out, str_of(s->v[i]));
     }
     buf_addch(out, ']');
 }
@@ -69,7 +93,8 @@ static void put_map(const struct conf_map *m, struct buf *out)
         if (i) buf_addstr(out, ", ");
         put_text(out, m->v[i].key);
         buf_addstr(out, ": ");
-        put_text(out, m->v[i].value);
+        const char *key = m->v[i].key.p; /* NUL-terminated, as all that is decoded */
+        put_text(out, is_secret(key) ? STR("<secret>") : m->v[i].value);
     }
     buf_addch(out, '}');
 }

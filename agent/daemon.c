@@ -232,7 +232,7 @@ static void note_reload(struct app *a, int rc, const struct buf *problems)
 {
     pthread_mutex_lock(&a->lock);
     a->reload_ok = rc == 0;
-    if (rc == 0) a->reload_ms = env_now_ms(a->env);
+    *(rc == 0 ? &a->reload_ms : &a->reload_failed_ms) = env_now_ms(a->env);
     snprintf(a->reload_error, sizeof a->reload_error, "%s",
              rc < 0 && problems->p ? problems->p : "");
     pthread_mutex_unlock(&a->lock);
@@ -258,6 +258,15 @@ static int reload(struct app *a, struct buf *problems)
                   problems->p ? problems->p : "");
     }
     note_reload(a, rc, problems);
+    pthread_mutex_unlock(&d->reload_lock);
+    return rc;
+}
+
+static int with_config(struct app *a, app_config_fn *use, void *arg)
+{
+    struct daemon *d = a->daemon;
+    pthread_mutex_lock(&d->reload_lock);
+    int rc = use(arg, d->config);
     pthread_mutex_unlock(&d->reload_lock);
     return rc;
 }
@@ -449,6 +458,7 @@ int daemon_run(const char *config_path, const struct config_overrides *o)
     app_init(&d->app, d->env);
     d->app.daemon = d;
     d->app.reload = reload;
+    d->app.with_config = with_config;
     int rc = load_first(d);
     if (rc == 0) rc = start(d);
     if (rc == 0) {

@@ -48,6 +48,7 @@ int collector_engine_apply(struct collector_engine *e, const struct collector_co
                            struct errmsg *err) MUST_CHECK;
 void collector_engine_free(struct collector_engine *e); /* stops the threads */
 
+struct scrape_cache;
 /* State of the scrape targets, for /api/v1/targets; texts are valid during the visit. */
 struct target_status {
     const char *job, *scrape_pool, *url;
@@ -58,6 +59,8 @@ struct target_status {
     const char *health; /* "up", "down", "unknown" */
     int64_t interval_ms, timeout_ms;
     uint64_t samples;
+    const struct scrape_cache *lines; /* of the last body, for target_metadata.h */
+    int format;                       /* of that body, enum expo_format */
 };
 typedef int target_visit_fn(void *arg, const struct target_status *t);
 int collector_engine_targets(struct collector_engine *e, target_visit_fn *each, void *arg);

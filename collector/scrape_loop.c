@@ -310,6 +310,8 @@ int scrape_loop_targets(struct scrape_loop *l, target_visit_fn *each, void *arg)
             .interval_ms = t->c.interval_ms,
             .timeout_ms = t->c.timeout_ms,
             .samples = t->last_samples,
+            .lines = &t->cache,
+            .format = (int)t->format,
         };
         rc = each(arg, &s);
     }
