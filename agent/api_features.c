@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/api_status.h"
-#include "rules/template_int.h"
+#include "rules/template.h"
 #include "tsdb/promql/fns.h"
 #include "tsdb/promql/ops.h"
 
@@ -103,6 +103,7 @@ static const struct feature discovery[] = {
     {"msk",          false},
     {"nerve",        false},
     {"nomad",        false},
+    {"oci",          false},
     {"openstack",    false},
     {"outscale",     false},
     {"ovhcloud",     false},
@@ -188,7 +189,7 @@ static void put_template_functions(struct json *j)
 {
     open_category(j, "templating_functions");
     for (size_t i = 0; i < COUNT(template_functions); i++)
-        put(j, template_functions[i], template_fn_find(str_of(template_functions[i])) != NULL);
+        put(j, template_functions[i], template_has_function(str_of(template_functions[i])));
     json_end(j);
 }
 

@@ -6,6 +6,7 @@
  * them, as Prometheus does.
  *
  * SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 

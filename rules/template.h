@@ -36,4 +36,7 @@ struct template_data {
 int template_expand(const struct template *t, const struct template_data *data, struct arena *a,
                     struct buf *out, struct errmsg *err) MUST_CHECK;
 
+/* Whether templates may call a function of this name. */
+bool template_has_function(struct str name);
+
 #endif

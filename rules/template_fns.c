@@ -710,3 +710,8 @@ bool template_fn_short_circuits(const struct template_fn *fn, bool *stop_when)
     *stop_when = strcmp(fn->name, "or") == 0;
     return fn->call == NULL;
 }
+
+bool template_has_function(struct str name)
+{
+    return template_fn_find(name) != NULL;
+}
