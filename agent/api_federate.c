@@ -15,6 +15,7 @@
 #include "agent/config.h"
 #include "core/mem.h"
 #include "exporters/exposition.h"
+#include "tsdb/admin.h"
 
 enum { SELECTORS_BYTES = 4 << 20, ROWS_MAX = 50000000 };
 
@@ -31,9 +32,9 @@ struct federation {
     struct api_selectors selectors;
     struct query_budget budget;
     int64_t start_ms, end_ms;
-    bool legacy;         /* the client does not take UTF-8 names */
-    struct arena kept;   /* selectors, external labels, names */
-    struct arena series; /* of the name being gathered */
+    bool legacy;            /* the client does not take UTF-8 names */
+    struct arena kept;      /* selectors, external labels, names */
+    struct arena series;    /* of the name being gathered */
     struct label *external; /* by name; instance="" among them when it is not set */
     size_t external_count;
     struct str *names;
@@ -114,17 +115,10 @@ static int compare_names(const void *a, const void *b)
     return c ? c : str_cmp(*x, *y);
 }
 
-/* The names of the metrics that have series selected, sorted, each once. */
+/* The names of all metrics there may be, sorted; some twice, some not selected. */
 static int find_names(struct federation *f)
 {
-    struct querier *q = f->app->querier;
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && i < f->selectors.count; i++) {
-        struct select_request r =
-            request_of(f, f->selectors.v[i].v, f->selectors.v[i].count);
-        rc = q->ops->label_values(q, STR(METRIC_NAME), &r, add_name, f, &f->err);
-        arena_reset(&f->series);
-    }
+    int rc = tsdb_metric_names(f->app->db, f->start_ms, f->end_ms, add_name, f);
     if (f->name_count) qsort(f->names, f->name_count, sizeof *f->names, compare_names);
     return rc;
 }
@@ -250,7 +244,7 @@ static void fail(struct federation *f, int rc, struct response *p)
 {
     char text[sizeof f->err.text + 2];
     snprintf(text, sizeof text, "%s\n",
-             rc == E_TOO_BIG    ? "the answer is too large: select less"
+             rc == E_TOO_BIG  ? "the answer is too large: select less"
              : f->err.text[0] ? f->err.text
                               : err_text(rc));
     bool busy = rc == E_TIMEOUT || rc == E_UNAVAILABLE || rc == -ENOMEM;
@@ -266,9 +260,8 @@ void api_federate(struct app *a, struct request *r, struct response *p)
     }
     exposition_init(&f->out, &p->body);
     int rc = federation_init(f, a, r);
-    p->content_type = f->legacy
-                          ? "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
-                          : "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
+    p->content_type = f->legacy ? "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
+                                : "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
     if (rc == 0) rc = federate(f);
     if (rc < 0) fail(f, rc, p);
     federation_release(f);

@@ -212,7 +212,10 @@ static int visit_group(void *arg, const struct group_status *g)
 /* What Go's ParseBool takes. */
 static int read_exclude(struct rules_filter *f, const struct request *r, struct response *p)
 {
-    static const char *const words[2][3] = {{"false", "0", "f"}, {"true", "1", "t"}};
+    static const char *const words[2][3] = {
+        {"false", "0", "f"},
+        {"true",  "1", "t"}
+    };
     struct str s = request_param(r, "exclude_alerts");
     if (!s.len) return 0;
     for (size_t i = 0; i < COUNT(words); i++)

@@ -257,31 +257,31 @@ static int put_flags(void *arg, const struct config *c)
     const struct {
         const char *key, *value;
     } texts[] = {
-        {"config.file",          c->file                                  },
-        {"enable-feature",       ""                                       },
-        {"log.format",           c->log.format ? "json" : "logfmt"        },
-        {"log.level",            levels[MIN((size_t)c->log.level, COUNT(levels) - 1)]},
-        {"storage.tsdb.path",    c->storage.path                          },
-        {"storage.tsdb.retention.size", size                              },
-        {"web.enable-admin-api", "true"                                   },
-        {"web.enable-lifecycle", "true"                                   },
-        {"web.external-url",     c->http.external_url                     },
+        {"config.file",    c->file                          },
+        {"enable-feature", ""                               },
+        {"log.format",     c->log.format ? "json" : "logfmt"},
+        {"log.level",      levels[MIN((size_t)c->log.level,   COUNT(levels) - 1)]},
+        {"storage.tsdb.path",                c->storage.path                              },
+        {"storage.tsdb.retention.size",                size},
+        {"web.enable-admin-api",                "true"                                     },
+        {"web.enable-lifecycle",                "true"},
+        {"web.external-url",                c->http.external_url                                         },
     };
     const struct {
         const char *key;
         int64_t value;
     } numbers[] = {
-        {"query.max-concurrency",      c->limits.query.concurrency},
-        {"query.max-samples",          c->limits.query.samples    },
-        {"web.max-connections",        c->http.max_connections    },
+        {"query.max-concurrency", c->limits.query.concurrency},
+        {"query.max-samples",     c->limits.query.samples    },
+        {"web.max-connections",   c->http.max_connections    },
     };
     const struct {
         const char *key;
         int64_t ms;
     } durations[] = {
-        {"query.lookback-delta",        c->query.lookback_ms        },
-        {"query.timeout",               c->limits.query.timeout_ms  },
-        {"storage.tsdb.retention.time", c->storage.retention_ms     },
+        {"query.lookback-delta",        c->query.lookback_ms      },
+        {"query.timeout",               c->limits.query.timeout_ms},
+        {"storage.tsdb.retention.time", c->storage.retention_ms   },
     };
     for (size_t i = 0; i < COUNT(texts); i++)
         put(j, texts[i].key, texts[i].value ? texts[i].value : "");

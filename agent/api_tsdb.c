@@ -138,7 +138,8 @@ void api_tsdb_status(struct app *a, struct request *r, struct response *p)
     arena_release(&arena);
 }
 
-/* Segments of the log that the start found; replaying ends before the store is there to be asked. */
+/* Segments of the log that the start found; replaying ends before the store is there to be asked.
+ */
 void api_walreplay(struct app *a, struct request *r, struct response *p)
 {
     struct json j;

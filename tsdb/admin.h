@@ -10,6 +10,8 @@
 
 #include "tsdb/tsdb.h"
 
+enum { TSDB_TASKS_MAX = 4 }; /* at work or waiting; more: E_UNAVAILABLE */
+
 /* --- deleting -----------------------------------------------------------------------------------
  */
 
@@ -48,8 +50,8 @@ enum { TSDB_SNAPSHOT_NAME = 48 };
 /* Copies the store to <path>/snapshots/<name>, from where tsdb_open takes it as it is: everything
  * appended before the call, unless skip_head leaves out what was not flushed yet. It is there whole
  * or not at all. */
-int tsdb_snapshot(struct tsdb *db, bool skip_head, const int *cancel,
-                  char name[TSDB_SNAPSHOT_NAME], struct errmsg *err) MUST_CHECK;
+int tsdb_snapshot(struct tsdb *db, bool skip_head, const int *cancel, char name[TSDB_SNAPSHOT_NAME],
+                  struct errmsg *err) MUST_CHECK;
 
 /* --- numbers ------------------------------------------------------------------------------------
  */
@@ -75,5 +77,10 @@ struct tsdb_cardinality {
 /* Counts every series in memory; rankings of at most limit rows live in the arena. */
 int tsdb_cardinality(struct tsdb *db, size_t limit, struct arena *a,
                      struct tsdb_cardinality *out) MUST_CHECK;
+
+/* Visits the names of all metrics that may have samples in [start, end], in no order, some more
+ * than once; without looking at series. Texts are borrowed during the visit. */
+int tsdb_metric_names(struct tsdb *db, int64_t start_ms, int64_t end_ms, str_visit_fn *each,
+                      void *arg) MUST_CHECK;
 
 #endif

@@ -118,8 +118,8 @@ static int visit_pair(void *arg, const struct index_pair_view *p)
     r->values.count++;
     r->bytes.count += p->bytes;
     if (rc == 0)
-        rc = top_add(&r->top[TSDB_SERIES_BY_PAIR],
-                     (struct tsdb_rank){p->name, p->value, p->series});
+        rc =
+            top_add(&r->top[TSDB_SERIES_BY_PAIR], (struct tsdb_rank){p->name, p->value, p->series});
     if (rc == 0 && str_eq(p->name, STR(METRIC_NAME)))
         rc = top_add(&r->top[TSDB_SERIES_BY_METRIC],
                      (struct tsdb_rank){p->value, STR(""), p->series});
@@ -160,4 +160,49 @@ int tsdb_cardinality(struct tsdb *db, size_t limit, struct arena *a, struct tsdb
     out->label_pairs = r.pairs;
     out->chunks = count_chunks(h);
     return rc;
+}
+
+/* --- names -------------------------------------------------------------------------------------
+ */
+
+struct names {
+    str_visit_fn *each;
+    void *arg;
+};
+
+static int visit_name(void *arg, const struct index_pair_view *p)
+{
+    struct names *n = arg;
+    return n->each(n->arg, p->value);
+}
+
+static int visit_day(void *arg, struct day *day, const struct index *x)
+{
+    UNUSED(day);
+    return index_values(x, STR(METRIC_NAME), visit_name, arg);
+}
+
+/* Days whose series the head may have forgotten. */
+static int visit_days(struct tsdb *db, int64_t start_ms, int64_t end_ms, struct names *n)
+{
+    struct day **days = NULL;
+    size_t count = 0;
+    int rc = days_pin(db, start_ms, end_ms, &days, &count);
+    for (size_t i = 0; rc == 0 && i < count; i++)
+        rc = day_with_index(db, days[i], visit_day, n);
+    if (days) days_unpin(db, days, count);
+    return rc;
+}
+
+int tsdb_metric_names(struct tsdb *db, int64_t start_ms, int64_t end_ms, str_visit_fn *each,
+                      void *arg)
+{
+    struct head *h = &db->head;
+    struct names n = {each, arg};
+    pthread_rwlock_rdlock(&h->index_lock);
+    int rc = index_values(h->index, STR(METRIC_NAME), visit_name, &n);
+    int64_t floor_ms = h->floor_ms;
+    pthread_rwlock_unlock(&h->index_lock);
+    return rc == 0 && start_ms <= floor_ms ? visit_days(db, start_ms, MIN(end_ms, floor_ms), &n)
+                                           : rc;
 }

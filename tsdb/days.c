@@ -198,10 +198,11 @@ static void remove_unfinished(struct tsdb *db, const char *name)
 {
     static const char *const endings[] = {"", "-lock"};
     char path[TSDB_PATH_MAX + 300];
-    log_info("unfinished day file removed",
-             "path=%s/%.255s why=\"the last run ended while it was made, before anything was stored "
-             "in it\" next=\"nothing was lost\"",
-             db->raw, name);
+    log_info(
+        "unfinished day file removed",
+        "path=%s/%.255s why=\"the last run ended while it was made, before anything was stored "
+        "in it\" next=\"nothing was lost\"",
+        db->raw, name);
     for (size_t i = 0; i < COUNT(endings); i++) {
         snprintf(path, sizeof path, "%s/%.255s%s", db->raw, name, endings[i]);
         int rc = db->env->io->unlink(db->env, path);

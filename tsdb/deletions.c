@@ -266,8 +266,8 @@ static int make_cut(struct deleting *d, size_t i)
     int rc = cut_new(&c, d->t, info.cycles);
     if (rc == 0) rc = day_with_index(d->db, d->days[i], find_ids, c);
     if (rc == 0 && c->ids.count)
-        rc = tombstone_add_day(d->t, (struct tombstone_day){info.day_ms, info.created_ms,
-                                                            info.cycles});
+        rc = tombstone_add_day(d->t,
+                               (struct tombstone_day){info.day_ms, info.created_ms, info.cycles});
     if (rc == 0 && c->ids.count)
         d->cuts[i] = c;
     else
@@ -351,12 +351,13 @@ int tsdb_delete(struct tsdb *db, const struct matcher *m, size_t count, int64_t 
 {
     struct deleting d = {.db = db};
     if (start_ms > end_ms) return 0;
-    pthread_mutex_lock(&db->admin_lock);
+    int rc = admin_begin(db, err);
+    if (rc < 0) return rc;
     pthread_mutex_lock(&db->flush_lock);
-    int rc = 0;
     if (db->deletions.count >= TSDB_DELETIONS_MAX)
-        rc = errmsg_set(err, E_LIMIT, "%d deletions wait to be cleaned up: POST "
-                                      "/api/v1/admin/tsdb/clean_tombstones first",
+        rc = errmsg_set(err, E_LIMIT,
+                        "%d deletions wait to be cleaned up: POST "
+                        "/api/v1/admin/tsdb/clean_tombstones first",
                         TSDB_DELETIONS_MAX);
     if (rc == 0) rc = flush_now(db, err);
     if (rc == E_CORRUPT) rc = flush_now(db, err); /* the damaged file is out of the way now */
@@ -364,7 +365,7 @@ int tsdb_delete(struct tsdb *db, const struct matcher *m, size_t count, int64_t 
     if (rc == 0) rc = delete_flushed(&d, err);
     deleting_release(&d);
     pthread_mutex_unlock(&db->flush_lock);
-    pthread_mutex_unlock(&db->admin_lock);
+    admin_end(db);
     if (rc < 0 && err && !err->text[0])
         errmsg_set(err, rc, "cannot delete series: %s", err_text(rc));
     return rc;

@@ -44,6 +44,8 @@ struct index_pair_view {
 };
 typedef int index_pair_fn(void *arg, const struct index_pair_view *p);
 int index_pairs(const struct index *x, index_pair_fn *each, void *arg);
+/* The same of one name only. */
+int index_values(const struct index *x, struct str name, index_pair_fn *each, void *arg);
 
 struct ordinals {
     uint32_t *v;

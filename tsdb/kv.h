@@ -35,7 +35,8 @@ struct kv_options {
     bool create;      /* make the file and its databases; commits are synchronous */
 };
 
-/* E_NOT_FOUND: no such file, or one that nothing was ever committed to (both without create). The file's directory must exist. */
+/* E_NOT_FOUND: no such file, or one that nothing was ever committed to (both without create). The
+ * file's directory must exist. */
 int kv_open(struct kv **out, const struct kv_options *o, struct errmsg *err) MUST_CHECK;
 void kv_close(struct kv *kv); /* NULL is fine; every transaction must have ended */
 

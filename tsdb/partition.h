@@ -98,8 +98,8 @@ struct partition_info {
 void partition_info(struct partition *p, struct partition_info *out);
 /* Makes a new file at path, which must not exist, of what p holds and cuts_of does not leave out:
  * same ids, same log positions, groups as large as they come. cuts_of gives the cuts of one id,
- * borrowed until its next call. No append meanwhile. E_CORRUPT when a group of p is damaged: what is
- * left of it is better kept. On failure nothing is left at path. */
+ * borrowed until its next call. No append meanwhile. E_CORRUPT when a group of p is damaged: what
+ * is left of it is better kept. On failure nothing is left at path. */
 typedef int partition_cuts_fn(void *arg, uint32_t id, const struct partition_cut **v,
                               size_t *count);
 int partition_rewrite(struct partition *p, const char *path, partition_cuts_fn *cuts_of, void *arg,

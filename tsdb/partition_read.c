@@ -16,7 +16,7 @@ enum { SEARCH_BATCH = 32, NO_VECTOR = -1 };
 struct partition_reader {
     struct partition *p;
     struct kv_txn *txn;
-    size_t turn_limit;      /* of the directory, when the reader began */
+    size_t turn_limit; /* of the directory, when the reader began */
     const struct partition_cut *cuts;
     size_t cut_count;
     struct group_view view; /* of group `group` */

@@ -147,9 +147,9 @@ int partition_rewrite(struct partition *p, const char *path, partition_cuts_fn *
     arena_release(&w.arena);
     if (rc < 0) {
         remove_file(p->env, path);
-        return err && err->text[0] ? rc
-                                   : errmsg_set(err, rc, "cannot rewrite %s: %s", p->path,
-                                                err_text(rc));
+        return err && err->text[0]
+                   ? rc
+                   : errmsg_set(err, rc, "cannot rewrite %s: %s", p->path, err_text(rc));
     }
     snprintf(lock, sizeof lock, "%s-lock", path);
     rc = p->env->io->unlink(p->env, lock);

@@ -2,8 +2,8 @@
  * small pieces.
  *
  * A day is rewritten under flush_lock, so that nothing is appended to it meanwhile: the new file is
- * built in tmp/, renamed over the old one and opened in its place. Readers of the old one go on with
- * it. The cuts of a day go with its old file: the new one has another birthday.
+ * built in tmp/, renamed over the old one and opened in its place. Readers of the old one go on
+ * with it. The cuts of a day go with its old file: the new one has another birthday.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
@@ -132,20 +132,21 @@ int tsdb_clean(struct tsdb *db, const int *cancel, struct tsdb_rewritten *out, s
 {
     const struct task t = {db, has_deleted, cancel, out, err};
     *out = (struct tsdb_rewritten){0};
-    pthread_mutex_lock(&db->admin_lock);
-    int rc = rewrite_days(&t);
-    pthread_mutex_unlock(&db->admin_lock);
+    int rc = admin_begin(db, err);
+    if (rc < 0) return rc;
+    rc = rewrite_days(&t);
+    admin_end(db);
     return rc;
 }
 
-int tsdb_compact(struct tsdb *db, const int *cancel, struct tsdb_rewritten *out,
-                 struct errmsg *err)
+int tsdb_compact(struct tsdb *db, const int *cancel, struct tsdb_rewritten *out, struct errmsg *err)
 {
     const struct task t = {db, is_in_pieces, cancel, out, err};
     *out = (struct tsdb_rewritten){0};
-    pthread_mutex_lock(&db->admin_lock);
-    int rc = tsdb_flush(db, err);
+    int rc = admin_begin(db, err);
+    if (rc < 0) return rc;
+    rc = tsdb_flush(db, err);
     if (rc == 0) rc = rewrite_days(&t);
-    pthread_mutex_unlock(&db->admin_lock);
+    admin_end(db);
     return rc;
 }

@@ -1,7 +1,7 @@
 /* snapshot.c -- a copy of the store that a store can be opened on.
  *
- * It is made in tmp/snapshot and renamed at the end: a snapshot is whole or not there. Day files are
- * still appended to, and LMDB writes pages in place, so they are copied rather than linked. The
+ * It is made in tmp/snapshot and renamed at the end: a snapshot is whole or not there. Day files
+ * are still appended to, and LMDB writes pages in place, so they are copied rather than linked. The
  * log is left out: the head was flushed, or is not wanted.
  *
  * SPDX-License-Identifier: Apache-2.0 */
@@ -93,7 +93,8 @@ static int check_room(struct tsdb *db, struct errmsg *err)
     if (db->env->io->space(db->env, db->path, &free_bytes, &total) < 0) return 0;
     int64_t need = (int64_t)s.partition_bytes + total / 1000 * db->o.min_free_permille;
     if (free_bytes >= need) return 0;
-    return errmsg_set(err, -ENOSPC, "a snapshot needs %" PRIu64 " bytes, %" PRId64 " are free in %s",
+    return errmsg_set(err, -ENOSPC,
+                      "a snapshot needs %" PRIu64 " bytes, %" PRId64 " are free in %s",
                       s.partition_bytes, free_bytes, db->path);
 }
 
@@ -134,22 +135,22 @@ static int copy_all(struct tsdb *db, const int *cancel, struct errmsg *err)
     return rc;
 }
 
-int tsdb_snapshot(struct tsdb *db, bool skip_head, const int *cancel,
-                  char name[TSDB_SNAPSHOT_NAME], struct errmsg *err)
+int tsdb_snapshot(struct tsdb *db, bool skip_head, const int *cancel, char name[TSDB_SNAPSHOT_NAME],
+                  struct errmsg *err)
 {
     int64_t start_ns = env_mono_ns(db->env);
-    pthread_mutex_lock(&db->admin_lock);
+    int rc = admin_begin(db, err);
+    if (rc < 0) return rc;
     make_name(db, name);
     snapshot_clear_tmp(db);
-    int rc = skip_head ? 0 : tsdb_flush(db, err);
+    if (!skip_head) rc = tsdb_flush(db, err);
     if (rc == 0) rc = check_room(db, err);
     if (rc == 0) rc = copy_all(db, cancel, err);
     if (rc == 0) rc = move_in_place(db, name, err);
     if (rc < 0) snapshot_clear_tmp(db);
-    pthread_mutex_unlock(&db->admin_lock);
+    admin_end(db);
     if (rc < 0)
-        return err && err->text[0] ? rc
-                                   : errmsg_set(err, rc, "no snapshot: %s", err_text(rc));
+        return err && err->text[0] ? rc : errmsg_set(err, rc, "no snapshot: %s", err_text(rc));
     log_info("snapshot made", "name=%s took_ms=%" PRId64, name,
              (env_mono_ns(db->env) - start_ns) / 1000000);
     return 0;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/mem.h"
+#include "tsdb/admin.h"
 #include "tsdb/snapshot.h"
 #include "tsdb/tsdb_int.h"
 
@@ -234,6 +235,23 @@ int flush_now(struct tsdb *db, struct errmsg *err)
     flush_truncate_wal(db);
     days_retain(db);
     return rc;
+}
+
+int admin_begin(struct tsdb *db, struct errmsg *err)
+{
+    if (__atomic_add_fetch(&db->admin_tasks, 1, __ATOMIC_RELAXED) > TSDB_TASKS_MAX) {
+        __atomic_sub_fetch(&db->admin_tasks, 1, __ATOMIC_RELAXED);
+        return errmsg_set(err, E_UNAVAILABLE, "%d administrative tasks are under way, try again",
+                          TSDB_TASKS_MAX);
+    }
+    pthread_mutex_lock(&db->admin_lock);
+    return 0;
+}
+
+void admin_end(struct tsdb *db)
+{
+    pthread_mutex_unlock(&db->admin_lock);
+    __atomic_sub_fetch(&db->admin_tasks, 1, __ATOMIC_RELAXED);
 }
 
 int tsdb_flush(struct tsdb *db, struct errmsg *err)

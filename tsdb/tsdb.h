@@ -100,9 +100,9 @@ struct tsdb_stats {
     uint64_t partitions, partition_bytes, flushes, flush_ns, groups_written, quarantined;
     int64_t oldest_ms; /* of anything stored; INT64_MAX when empty */
     bool writable;
-    int64_t newest_ms;                         /* of anything stored; INT64_MIN when empty */
-    uint64_t future_partitions;                /* with samples beyond future_limit_ms */
-    uint64_t deletions;                        /* waiting to be cleaned */
+    int64_t newest_ms;                            /* of anything stored; INT64_MIN when empty */
+    uint64_t future_partitions;                   /* with samples beyond future_limit_ms */
+    uint64_t deletions;                           /* waiting to be cleaned */
     uint32_t wal_first_segment, wal_last_segment; /* replayed at the start; 0: none */
 };
 void tsdb_stats(struct tsdb *db, struct tsdb_stats *out);

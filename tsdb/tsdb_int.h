@@ -179,7 +179,8 @@ int day_with_index(struct tsdb *db, struct day *day,
                    int (*each)(void *arg, struct day *day, const struct index *x),
                    void *arg) MUST_CHECK;
 
-/* --- deletions: deletions.c ------------------------------------------------------------------------
+/* --- deletions: deletions.c
+ * ------------------------------------------------------------------------
  */
 
 /* Reads the journal of deletions, if there is one, and gives the days their cuts. */
@@ -226,9 +227,10 @@ struct tsdb {
     struct metadata *metadata;
 
     pthread_mutex_t admin_lock;
+    int admin_tasks; /* atomic: holding or waiting for it */
     pthread_mutex_t flush_lock;
-    struct deletions deletions; /* flush_lock */
-    uint64_t deletion_count;    /* atomic: how many those are */
+    struct deletions deletions;        /* flush_lock */
+    uint64_t deletion_count;           /* atomic: how many those are */
     uint32_t next_slice, ids_reserved; /* flush_lock */
     int64_t evicted_ns;                /* flush_lock */
 
@@ -240,6 +242,9 @@ struct tsdb {
     struct tsdb_stats stats; /* head.lock; the log's and the day files' own come on top */
 };
 
+/* Waits for admin_lock: 0, or E_UNAVAILABLE when enough others wait. admin_end follows 0. tsdb.c */
+int admin_begin(struct tsdb *db, struct errmsg *err) MUST_CHECK;
+void admin_end(struct tsdb *db);
 /* tsdb_flush, flush_lock held. tsdb.c */
 int flush_now(struct tsdb *db, struct errmsg *err) MUST_CHECK;
 /* Flushes one slice; flush_lock held. flush.c */

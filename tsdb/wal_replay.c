@@ -115,7 +115,8 @@ static bool only_zeros(struct window *w, int64_t offset)
 static void trim_tail(struct window *w, struct scan *s, const char *path)
 {
     int64_t tail = s->segment.bytes - s->good_end;
-    if (!s->good_end || s->segment.damaged || tail < TRIM_MIN || !only_zeros(w, s->good_end)) return;
+    if (!s->good_end || s->segment.damaged || tail < TRIM_MIN || !only_zeros(w, s->good_end))
+        return;
     int fd = w->env->io->open(w->env, path, O_WRONLY, 0);
     int rc = fd < 0 ? fd : w->env->io->ftruncate(w->env, fd, s->good_end);
     if (fd >= 0) w->env->io->close(w->env, fd);

@@ -148,7 +148,7 @@ static void append(struct fixture *f, const char *metric, const char *name, cons
                    int64_t t_ms, double v)
 {
     struct label labels[] = {
-        {STR(METRIC_NAME),           str_of(metric)},
+        {STR(METRIC_NAME),         str_of(metric)},
         {str_of(name ? name : ""), str_of(value) }
     };
     struct label_builder b;
@@ -183,7 +183,7 @@ static void federation_is_prometheus(void **state)
     append(f, "bad", "q", "a\\\"\n", NOW, double_of_bits(NORMAL_NAN_BITS));
 #define LOAD "# TYPE load untyped\nload{site=\"own\",instance=\"\",zone=\"z1\"} 1.5 1699999997000\n"
 #define BAD                                                                                        \
-    "# TYPE bad untyped\nbad{q=\"a\\\\\\\"\\n\",instance=\"\",site=\"a\",zone=\"z1\"} NaN "           \
+    "# TYPE bad untyped\nbad{q=\"a\\\\\\\"\\n\",instance=\"\",site=\"a\",zone=\"z1\"} NaN "        \
     "1700000000000\n"
 #define UP                                                                                         \
     "# TYPE up untyped\n"                                                                          \
@@ -287,7 +287,8 @@ static void deletes_by_request(void **state)
     append(f, "m", "l", "b", NOW - 1000, 1);
     append(f, "n", "l", "a", NOW - 1000, 1);
     assert_error(f, api_admin_delete, "/x", 400, "no match[] parameter provided");
-    assert_error(f, api_admin_delete, "/x?match[]=m&start=x", 400, "invalid parameter \\\"start\\\"");
+    assert_error(f, api_admin_delete, "/x?match[]=m&start=x", 400,
+                 "invalid parameter \\\"start\\\"");
     assert_error(f, api_admin_delete, "/x?match[]=m{", 400, "invalid parameter \\\"match[]\\\"");
     assert_error(f, api_admin_delete, "/x?match[]=%7Bl%3D~%22.*%22%7D", 400, "non-empty matcher");
     ask(f, api_admin_delete, "/x?match[]=m%7Bl%3D%22a%22%7D&match[]=n&end=1699999998");
@@ -345,11 +346,10 @@ static void info_has_prometheus_keys(void **state)
         {api_runtimeinfo,
          {"startTime", "CWD", "hostname", "serverTime", "reloadConfigSuccess", "lastConfigTime",
           "corruptionCount", "goroutineCount", "GOMAXPROCS", "GOMEMLIMIT", "GOGC", "GODEBUG",
-          "storageRetention"}},
+          "storageRetention"}                                                                     },
         {api_buildinfo,
-         {"version", "revision", "branch", "buildUser", "buildDate", "goVersion",
-          "tocsinVersion"}},
-        {api_walreplay, {"min", "max", "current"}},
+         {"version", "revision", "branch", "buildUser", "buildDate", "goVersion", "tocsinVersion"}},
+        {api_walreplay,   {"min", "max", "current"}                                               },
     };
     struct fixture *f = *state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -379,14 +379,14 @@ static void features_are_booleans_by_category(void **state)
         const char *category, *name;
         bool on;
     } known[] = {
-        {"promql_functions",            "rate",            true },
-        {"promql_functions",            "mad_over_time",   false},
-        {"promql_operators",            "atan2",           true },
-        {"promql_operators",            "limitk",          false},
-        {"promql_operators",            "=~",              true },
-        {"service_discovery_providers", "static",          true },
-        {"service_discovery_providers", "consul",          false},
-        {"templating_functions",        "humanize",        true },
+        {"promql_functions",            "rate",             true },
+        {"promql_functions",            "mad_over_time",    false},
+        {"promql_operators",            "atan2",            true },
+        {"promql_operators",            "limitk",           false},
+        {"promql_operators",            "=~",               true },
+        {"service_discovery_providers", "static",           true },
+        {"service_discovery_providers", "consul",           false},
+        {"templating_functions",        "humanize",         true },
         {"tsdb",                        "exemplar_storage", false},
     };
     for (size_t i = 0; i < COUNT(known); i++) {
@@ -432,19 +432,19 @@ static void metadata_is_limited(void **state)
         const char *target;
         size_t count;
     } rows[] = {
-        {"/x?limit=2",                       2},
-        {"/x?limit=0",                       0},
-        {"/x?limit=-1",                      3},
-        {"/x?limit_per_metric=1",            3},
-        {"/x?metric=b_seconds",              1},
-        {"/x?metric=none",                   0},
+        {"/x?limit=2",                             2},
+        {"/x?limit=0",                             0},
+        {"/x?limit=-1",                            3},
+        {"/x?limit_per_metric=1",                  3},
+        {"/x?metric=b_seconds",                    1},
+        {"/x?metric=none",                         0},
         {"/x?metric=c&limit=5&limit_per_metric=0", 1},
     };
     for (size_t i = 0; i < COUNT(rows); i++)
-        assert_int_equal(json_object_size(data_of(f, api_metadata, rows[i].target)),
-                         rows[i].count);
+        assert_int_equal(json_object_size(data_of(f, api_metadata, rows[i].target)), rows[i].count);
     assert_error(f, api_metadata, "/x?limit=x", 400, "limit must be a number");
-    assert_error(f, api_metadata, "/x?limit_per_metric=x", 400, "limit_per_metric must be a number");
+    assert_error(f, api_metadata, "/x?limit_per_metric=x", 400,
+                 "limit_per_metric must be a number");
 }
 
 static void pools_come_from_the_configuration(void **state)
@@ -471,14 +471,14 @@ static void rules_refuse_bad_parameters(void **state)
     static const struct {
         const char *target, *text;
     } rows[] = {
-        {"/x?type=x",                "not supported value \\\"x\\\""                  },
-        {"/x?group_limit=0",         "group_limit needs to be greater than 0"         },
-        {"/x?group_limit=a",         "group_limit needs to be a valid number"         },
-        {"/x?group_next_token=a",    "group_limit needs to be present"                },
-        {"/x?exclude_alerts=maybe",  "error converting exclude_alerts"                },
-        {"/x?match[]=%7B",           "parse error"                                    },
-        {"/x?match[]=%7Ba%3D%22%22%7D", "match[] must contain at least one non-empty"  },
-        {"/x?group_limit=1&group_next_token=ab", "invalid group_next_token 'ab'. were rule"},
+        {"/x?type=x",                            "not supported value \\\"x\\\""              },
+        {"/x?group_limit=0",                     "group_limit needs to be greater than 0"     },
+        {"/x?group_limit=a",                     "group_limit needs to be a valid number"     },
+        {"/x?group_next_token=a",                "group_limit needs to be present"            },
+        {"/x?exclude_alerts=maybe",              "error converting exclude_alerts"            },
+        {"/x?match[]=%7B",                       "parse error"                                },
+        {"/x?match[]=%7Ba%3D%22%22%7D",          "match[] must contain at least one non-empty"},
+        {"/x?group_limit=1&group_next_token=ab", "invalid group_next_token 'ab'. were rule"   },
     };
     for (size_t i = 0; i < COUNT(rows); i++)
         assert_error(f, api_rules, rows[i].target, 400, rows[i].text);

