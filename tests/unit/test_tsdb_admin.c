@@ -37,8 +37,8 @@ static void model_delete(struct fixture *f, const struct matcher *m, size_t coun
     f->model = rest;
 }
 
-static void delete (struct fixture *f, enum matcher_type type, const char *name, const char *value,
-                    int64_t start_ms, int64_t end_ms)
+static void drop(struct fixture *f, enum matcher_type type, const char *name, const char *value,
+                 int64_t start_ms, int64_t end_ms)
 {
     struct matcher m;
     struct errmsg err = {0};
