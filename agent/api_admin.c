@@ -69,8 +69,7 @@ void api_admin_snapshot(struct app *a, struct request *r, struct response *p)
     }
     api_begin(p, &j);
     json_obj(&j);
-    json_key(&j, "name");
-    json_cstr(&j, name);
+    json_kv_cstr(&j, "name", name);
     json_end(&j);
     api_end(p, &j, NULL, false);
 }
@@ -110,8 +109,7 @@ void api_admin_compact(struct app *a, struct request *r, struct response *p)
     api_begin(p, &j);
     json_obj(&j);
     for (size_t i = 0; i < COUNT(rows); i++) {
-        json_key(&j, rows[i].key);
-        json_uint(&j, rows[i].value);
+        json_kv_uint(&j, rows[i].key, rows[i].value);
     }
     json_end(&j);
     api_end(p, &j, NULL, false);

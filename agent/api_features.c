@@ -7,131 +7,139 @@
 #include "tsdb/promql/fns.h"
 #include "tsdb/promql/ops.h"
 
+/* With a route, on where that is in the table. */
 struct feature {
     const char *name;
     bool on;
+    const char *route;
 };
 
+static bool is_on(const struct feature *f)
+{
+    struct str arg;
+    return f->on && (!f->route || route_find(str_of(f->route), &arg));
+}
+
 static const struct feature api[] = {
-    {"admin",                       true },
-    {"exclude_alerts",              true },
-    {"label_values_match",          true },
-    {"lifecycle",                   true },
-    {"openapi_3.1",                 false},
-    {"openapi_3.2",                 false},
-    {"otlp_write_receiver",         false},
-    {"query_stats",                 true },
-    {"query_warnings",              true },
-    {"remote_write_receiver",       false},
-    {"search",                      false},
-    {"search_fuzz_alg_jarowinkler", false},
-    {"search_fuzz_alg_subsequence", false},
-    {"time_range_labels",           true },
-    {"time_range_series",           true },
+    {"admin",                       true,  "/api/v1/admin/tsdb/snapshot"},
+    {"exclude_alerts",              true,  NULL                         },
+    {"label_values_match",          true,  NULL                         },
+    {"lifecycle",                   true,  "/-/reload"                  },
+    {"openapi_3.1",                 true,  "/api/v1/openapi.yaml"       },
+    {"openapi_3.2",                 false, NULL                         },
+    {"otlp_write_receiver",         true,  "/api/v1/otlp/v1/metrics"    },
+    {"query_stats",                 true,  NULL                         },
+    {"query_warnings",              true,  NULL                         },
+    {"remote_write_receiver",       true,  "/api/v1/write"              },
+    {"search",                      true,  "/api/v1/search/metric_names"},
+    {"search_fuzz_alg_jarowinkler", false, NULL                         },
+    {"search_fuzz_alg_subsequence", false, NULL                         },
+    {"time_range_labels",           true,  NULL                         },
+    {"time_range_series",           true,  NULL                         },
 };
 
 static const struct feature otlp_receiver[] = {
-    {"delta_conversion",       false},
-    {"native_delta_ingestion", false},
+    {"delta_conversion",       false, NULL},
+    {"native_delta_ingestion", false, NULL},
 };
 
 static const struct feature prometheus[] = {
-    {"agent_mode",         false},
-    {"auto_reload_config", false},
-    {"server_mode",        true },
-    {"stringlabels",       false},
+    {"agent_mode",         false, NULL},
+    {"auto_reload_config", false, NULL},
+    {"server_mode",        true,  NULL},
+    {"stringlabels",       false, NULL},
 };
 
 static const struct feature promql[] = {
-    {"anchored",                 false},
-    {"at_modifier",              true },
-    {"bool",                     true },
-    {"by",                       true },
-    {"delayed_name_removal",     false},
-    {"duration_expr",            true },
-    {"fill",                     false},
-    {"fill_left",                false},
-    {"fill_right",               false},
-    {"group_left",               true },
-    {"group_right",              true },
-    {"ignoring",                 true },
-    {"negative_offset",          true },
-    {"offset",                   true },
-    {"on",                       true },
-    {"per_query_lookback_delta", true },
-    {"per_step_stats",           false},
-    {"smoothed",                 false},
-    {"subqueries",               true },
-    {"type_and_unit_labels",     false},
-    {"without",                  true },
+    {"anchored",                 false, NULL},
+    {"at_modifier",              true,  NULL},
+    {"bool",                     true,  NULL},
+    {"by",                       true,  NULL},
+    {"delayed_name_removal",     false, NULL},
+    {"duration_expr",            true,  NULL},
+    {"fill",                     false, NULL},
+    {"fill_left",                false, NULL},
+    {"fill_right",               false, NULL},
+    {"group_left",               true,  NULL},
+    {"group_right",              true,  NULL},
+    {"ignoring",                 true,  NULL},
+    {"negative_offset",          true,  NULL},
+    {"offset",                   true,  NULL},
+    {"on",                       true,  NULL},
+    {"per_query_lookback_delta", true,  NULL},
+    {"per_step_stats",           true,  NULL},
+    {"smoothed",                 false, NULL},
+    {"subqueries",               true,  NULL},
+    {"type_and_unit_labels",     false, NULL},
+    {"without",                  true,  NULL},
 };
 
 static const struct feature rules[] = {
-    {"concurrent_rule_eval", false},
-    {"keep_firing_for",      true },
-    {"query_offset",         true },
+    {"concurrent_rule_eval", false, NULL},
+    {"keep_firing_for",      true,  NULL},
+    {"query_offset",         true,  NULL},
 };
 
 static const struct feature scrape[] = {
-    {"extra_scrape_metrics",           false},
-    {"start_timestamp_zero_ingestion", false},
-    {"type_and_unit_labels",           false},
+    {"extra_scrape_metrics",           false, NULL},
+    {"start_timestamp_zero_ingestion", false, NULL},
+    {"type_and_unit_labels",           false, NULL},
 };
 
 static const struct feature discovery[] = {
-    {"aws",          false},
-    {"azure",        false},
-    {"consul",       false},
-    {"digitalocean", false},
-    {"dns",          false},
-    {"docker",       false},
-    {"dockerswarm",  false},
-    {"ec2",          false},
-    {"ecs",          false},
-    {"elasticache",  false},
-    {"eureka",       false},
-    {"file",         false},
-    {"gce",          false},
-    {"hetzner",      false},
-    {"http",         false},
-    {"ionos",        false},
-    {"kubernetes",   false},
-    {"kuma",         false},
-    {"lightsail",    false},
-    {"linode",       false},
-    {"marathon",     false},
-    {"msk",          false},
-    {"nerve",        false},
-    {"nomad",        false},
-    {"oci",          false},
-    {"openstack",    false},
-    {"outscale",     false},
-    {"ovhcloud",     false},
-    {"puppetdb",     false},
-    {"rds",          false},
-    {"scaleway",     false},
-    {"serverset",    false},
-    {"stackit",      false},
-    {"static",       true },
-    {"triton",       false},
-    {"uyuni",        false},
-    {"vultr",        false},
+    {"aws",          false, NULL},
+    {"azure",        false, NULL},
+    {"consul",       false, NULL},
+    {"digitalocean", false, NULL},
+    {"dns",          false, NULL},
+    {"docker",       false, NULL},
+    {"dockerswarm",  false, NULL},
+    {"ec2",          false, NULL},
+    {"ecs",          false, NULL},
+    {"elasticache",  false, NULL},
+    {"eureka",       false, NULL},
+    {"file",         false, NULL},
+    {"gce",          false, NULL},
+    {"hetzner",      false, NULL},
+    {"http",         false, NULL},
+    {"ionos",        false, NULL},
+    {"kubernetes",   false, NULL},
+    {"kuma",         false, NULL},
+    {"lightsail",    false, NULL},
+    {"linode",       false, NULL},
+    {"marathon",     false, NULL},
+    {"msk",          false, NULL},
+    {"nerve",        false, NULL},
+    {"nomad",        false, NULL},
+    {"oci",          false, NULL},
+    {"openstack",    false, NULL},
+    {"outscale",     false, NULL},
+    {"ovhcloud",     false, NULL},
+    {"puppetdb",     false, NULL},
+    {"rds",          false, NULL},
+    {"scaleway",     false, NULL},
+    {"serverset",    false, NULL},
+    {"stackit",      false, NULL},
+    {"static",       true,  NULL},
+    {"triton",       false, NULL},
+    {"uyuni",        false, NULL},
+    {"vultr",        false, NULL},
 };
 
 static const struct feature tsdb[] = {
-    {"delayed_compaction",     false},
-    {"exemplar_storage",       false},
-    {"histograms_st_encoding", false},
-    {"isolation",              false},
-    {"native_histograms",      false},
-    {"st_storage",             false},
-    {"use_uncached_io",        false},
-    {"xor2_encoding",          false},
+    {"delayed_compaction",     false, NULL},
+    {"exemplar_storage",       false, NULL},
+    {"histograms_st_encoding", false, NULL},
+    {"isolation",              false, NULL},
+    {"native_histograms",      false, NULL},
+    {"st_storage",             false, NULL},
+    {"use_uncached_io",        false, NULL},
+    {"xor2_encoding",          false, NULL},
 };
 
 static const struct feature ui[] = {
-    {"ui_v2", false},
-    {"ui_v3", false},
+    {"ui_v2", false, NULL},
+    {"ui_v3", false, NULL},
 };
 
 static const char *const template_functions[] = {
@@ -166,25 +174,13 @@ static const char *const template_functions[] = {
     "value",
 };
 
-static void put(struct json *j, const char *name, bool on)
-{
-    json_key(j, name);
-    json_bool(j, on);
-}
-
-static void open_category(struct json *j, const char *name)
-{
-    json_key(j, name);
-    json_obj(j);
-}
-
 static void put_functions(struct json *j)
 {
     size_t count = 0;
     const struct promql_fn *fns = promql_fns(&count);
-    open_category(j, "promql_functions");
+    json_kv_obj(j, "promql_functions");
     for (size_t i = 0; i < count; i++)
-        put(j, fns[i].name, !fns[i].experimental && fns[i].body.kind != PROMQL_FN_NONE);
+        json_kv_bool(j, fns[i].name, !fns[i].experimental && fns[i].body.kind != PROMQL_FN_NONE);
     json_end(j);
 }
 
@@ -192,25 +188,26 @@ static void put_functions(struct json *j)
 static void put_operators(struct json *j)
 {
     static const char *const others[] = {"=~", "!~", "@"};
-    open_category(j, "promql_operators");
+    json_kv_obj(j, "promql_operators");
     for (int op = 0; op <= OP_TRIM_LOWER; op++) {
         const struct op_row *row = op_row((enum binary_op)op);
-        put(j, row->text, row->class != OP_TRIM); /* which is for native histograms */
+        json_kv_bool(j, row->text, row->class != OP_TRIM); /* which is for native histograms */
     }
     for (size_t i = 0; i < COUNT(others); i++)
-        put(j, others[i], true);
+        json_kv_bool(j, others[i], true);
     for (int op = 0; op <= AGGR_LIMIT_RATIO; op++) {
         const struct aggr_row *row = aggr_row((enum aggr_op)op);
-        put(j, row->text, !row->experimental);
+        json_kv_bool(j, row->text, !row->experimental);
     }
     json_end(j);
 }
 
 static void put_template_functions(struct json *j)
 {
-    open_category(j, "templating_functions");
+    json_kv_obj(j, "templating_functions");
     for (size_t i = 0; i < COUNT(template_functions); i++)
-        put(j, template_functions[i], template_has_function(str_of(template_functions[i])));
+        json_kv_bool(j, template_functions[i],
+                     template_has_function(str_of(template_functions[i])));
     json_end(j);
 }
 
@@ -245,9 +242,9 @@ void api_features(struct app *a, struct request *r, struct response *p)
             categories[i].put(&j);
             continue;
         }
-        open_category(&j, categories[i].name);
+        json_kv_obj(&j, categories[i].name);
         for (size_t k = 0; k < categories[i].count; k++)
-            put(&j, categories[i].v[k].name, categories[i].v[k].on);
+            json_kv_bool(&j, categories[i].v[k].name, is_on(&categories[i].v[k]));
         json_end(&j);
     }
     json_end(&j);

@@ -19,19 +19,18 @@ int api_selectors_read(struct api_selectors *s, const struct request *r, struct 
     s->count = 0;
     for (size_t i = 0; (text = request_param_at(r, "match[]", i)).p; i++) {
         struct errmsg why = {0};
-        char shown[sizeof why.text + 64];
+        char shown[API_PARSE_ERROR_MAX];
         if (i == API_SELECTORS_MAX)
             return errmsg_set(err, E_PARSE, "more than %d selectors", API_SELECTORS_MAX);
         struct api_selector *one = &s->v[i];
         *one = (struct api_selector){0};
-        if (promql_parse_selector(text, a, &one->v, &one->count, &why) < 0) {
-            api_parse_error(&why, shown, sizeof shown);
-            return errmsg_set(err, E_PARSE, "%s", shown);
-        }
+        if (promql_parse_selector(text, a, &one->v, &one->count, &why) < 0)
+            return errmsg_set(err, E_PARSE, "%s", api_parse_error(&why, shown));
         s->count++;
-        if (matches_empty(one))
-            return errmsg_set(err, E_PARSE, "match[] must contain at least one non-empty matcher");
     }
+    for (size_t i = 0; i < s->count; i++)
+        if (matches_empty(&s->v[i]))
+            return errmsg_set(err, E_PARSE, "match[] must contain at least one non-empty matcher");
     return 0;
 }
 

@@ -19,12 +19,9 @@ static int put_metadata(void *arg, const struct metric_metadata *m)
     json_key_str(j, m->name);
     json_arr(j);
     json_obj(j);
-    json_key(j, "type");
-    json_cstr(j, metric_type_name(m->type));
-    json_key(j, "unit");
-    json_str(j, m->unit);
-    json_key(j, "help");
-    json_str(j, m->help);
+    json_kv_cstr(j, "type", metric_type_name(m->type));
+    json_kv_str(j, "unit", m->unit);
+    json_kv_str(j, "help", m->help);
     json_end(j);
     json_end(j);
     return 0;

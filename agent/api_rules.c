@@ -37,8 +37,7 @@ static void put_alert(struct json *j, const struct alert_status *s)
     api_labels(j, s->labels);
     json_key(j, "annotations");
     api_labels(j, s->annotations);
-    json_key(j, "state");
-    json_cstr(j, s->state);
+    json_kv_cstr(j, "state", s->state);
     json_key(j, "activeAt");
     api_rfc3339(j, s->active_ms);
     if (s->keep_firing_since_ms) {
@@ -65,8 +64,7 @@ void api_alerts(struct app *a, struct request *r, struct response *p)
     UNUSED(r);
     api_begin(p, &j);
     json_obj(&j);
-    json_key(&j, "alerts");
-    json_arr(&j);
+    json_kv_arr(&j, "alerts");
     if (a->rules) rules_engine_visit(a->rules, put_group_alerts, &j);
     json_end(&j);
     json_end(&j);
@@ -117,12 +115,9 @@ static bool rule_wanted(const struct rules_filter *f, const struct rule_status *
 static void put_alerting(struct rules_filter *f, const struct rule_status *s)
 {
     struct json *j = &f->j;
-    json_key(j, "state");
-    json_cstr(j, s->state);
-    json_key(j, "duration");
-    json_double(j, (double)s->for_ms / 1000);
-    json_key(j, "keepFiringFor");
-    json_double(j, (double)s->keep_firing_for_ms / 1000);
+    json_kv_cstr(j, "state", s->state);
+    json_kv_double(j, "duration", (double)s->for_ms / 1000);
+    json_kv_double(j, "keepFiringFor", (double)s->keep_firing_for_ms / 1000);
     json_key(j, "annotations");
     api_labels(j, s->annotations);
     json_key(j, "alerts");
@@ -140,25 +135,19 @@ static void put_rule(struct rules_filter *f, const struct rule_status *s)
 {
     struct json *j = &f->j;
     json_obj(j);
-    json_key(j, "name");
-    json_cstr(j, s->name);
-    json_key(j, "query");
-    json_cstr(j, s->query);
+    json_kv_cstr(j, "name", s->name);
+    json_kv_cstr(j, "query", s->query);
     if (strcmp(s->type, "alerting") == 0) put_alerting(f, s);
     json_key(j, "labels");
     api_labels(j, s->labels);
-    json_key(j, "health");
-    json_cstr(j, s->health);
+    json_kv_cstr(j, "health", s->health);
     if (s->last_error && s->last_error[0]) {
-        json_key(j, "lastError");
-        json_cstr(j, s->last_error);
+        json_kv_cstr(j, "lastError", s->last_error);
     }
-    json_key(j, "type");
-    json_cstr(j, s->type);
+    json_kv_cstr(j, "type", s->type);
     json_key(j, "lastEvaluation");
     api_rfc3339(j, s->last_evaluation_ms);
-    json_key(j, "evaluationTime");
-    json_double(j, s->evaluation_seconds);
+    json_kv_double(j, "evaluationTime", s->evaluation_seconds);
     json_end(j);
 }
 
@@ -166,21 +155,15 @@ static void put_group(struct rules_filter *f, const struct group_status *g)
 {
     struct json *j = &f->j;
     json_obj(j);
-    json_key(j, "name");
-    json_cstr(j, g->name);
-    json_key(j, "file");
-    json_cstr(j, g->file);
-    json_key(j, "rules");
-    json_arr(j);
+    json_kv_cstr(j, "name", g->name);
+    json_kv_cstr(j, "file", g->file);
+    json_kv_arr(j, "rules");
     for (size_t i = 0; i < g->rule_count; i++)
         if (rule_wanted(f, &g->rules[i])) put_rule(f, &g->rules[i]);
     json_end(j);
-    json_key(j, "interval");
-    json_double(j, (double)g->interval_ms / 1000);
-    json_key(j, "limit");
-    json_int(j, g->limit);
-    json_key(j, "evaluationTime");
-    json_double(j, g->evaluation_seconds);
+    json_kv_double(j, "interval", (double)g->interval_ms / 1000);
+    json_kv_int(j, "limit", g->limit);
+    json_kv_double(j, "evaluationTime", g->evaluation_seconds);
     json_key(j, "lastEvaluation");
     api_rfc3339(j, g->last_evaluation_ms);
     json_end(j);
@@ -272,13 +255,11 @@ static void put_groups(struct rules_filter *f, struct app *a, struct response *p
 {
     api_begin(p, &f->j);
     json_obj(&f->j);
-    json_key(&f->j, "groups");
-    json_arr(&f->j);
+    json_kv_arr(&f->j, "groups");
     int rc = a->rules ? rules_engine_visit(a->rules, visit_group, f) : 0;
     json_end(&f->j);
     if (f->more[0]) {
-        json_key(&f->j, "groupNextToken");
-        json_cstr(&f->j, f->more);
+        json_kv_cstr(&f->j, "groupNextToken", f->more);
     }
     json_end(&f->j);
     api_end(p, &f->j, NULL, false);
@@ -316,8 +297,7 @@ void api_alertmanagers(struct app *a, struct request *r, struct response *p)
     api_begin(p, &j);
     json_obj(&j);
     for (size_t i = 0; i < COUNT(keys); i++) {
-        json_key(&j, keys[i]);
-        json_arr(&j);
+        json_kv_arr(&j, keys[i]);
         json_end(&j);
     }
     json_end(&j);

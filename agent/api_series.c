@@ -5,12 +5,12 @@
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "agent/api.h"
+#include "agent/api_match.h"
 
-enum { SELECTORS_MAX = 64, ITEMS_MAX = 5000000 };
+enum { ITEMS_MAX = 5000000 };
 
 /* One request's selectors, range and limit, and what they found. */
 struct lookup {
@@ -18,24 +18,13 @@ struct lookup {
     struct arena arena;
     struct select_request select;
     struct query_budget budget;
-    struct {
-        struct matcher *v;
-        size_t count;
-    } sets[SELECTORS_MAX];
-    size_t set_count;
+    struct api_selectors selectors;
     bool names_param; /* in complaints about match[] */
     size_t limit;
     struct str *names; /* of the arena's lifetime, as labels below */
     struct labels *labels;
     size_t count, cap;
 };
-
-static bool matches_empty(const struct matcher *m, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        if (matcher_test(&m[i], STR("")) == 0) return false;
-    return true;
-}
 
 /* Prometheus names the parameter for /series alone. */
 static int bad_selector(const struct lookup *l, struct response *p, const char *why)
@@ -45,28 +34,11 @@ static int bad_selector(const struct lookup *l, struct response *p, const char *
     return -1;
 }
 
-/* All must parse before any is looked at. */
 static int read_selectors(struct lookup *l, const struct request *r, struct response *p)
 {
-    struct str text;
     struct errmsg err = {0};
-    char why[API_PARSE_ERROR_MAX];
-    for (size_t i = 0; (text = request_param_at(r, "match[]", i)).p; i++) {
-        if (i == SELECTORS_MAX) {
-            snprintf(why, sizeof why, "more than %d selectors", SELECTORS_MAX);
-            return bad_selector(l, p, why);
-        }
-        struct matcher *v = NULL;
-        size_t count = 0;
-        if (promql_parse_selector(text, &l->arena, &v, &count, &err) < 0)
-            return bad_selector(l, p, api_parse_error(&err, why));
-        l->sets[l->set_count].v = v;
-        l->sets[l->set_count++].count = count;
-    }
-    for (size_t i = 0; i < l->set_count; i++)
-        if (matches_empty(l->sets[i].v, l->sets[i].count))
-            return bad_selector(l, p, "match[] must contain at least one non-empty matcher");
-    return 0;
+    return api_selectors_read(&l->selectors, r, &l->arena, &err) < 0 ? bad_selector(l, p, err.text)
+                                                                     : 0;
 }
 
 /* Reads limit, start, end and match[]. < 0: answered. */
@@ -92,9 +64,7 @@ static int lookup_init(struct lookup *l, struct app *a, const struct request *r,
 
 static void lookup_release(struct lookup *l)
 {
-    for (size_t i = 0; i < l->set_count; i++)
-        for (size_t k = 0; k < l->sets[i].count; k++)
-            matcher_release(&l->sets[i].v[k]);
+    api_selectors_release(&l->selectors);
     arena_release(&l->arena);
 }
 
@@ -193,10 +163,10 @@ static int for_each_set(struct lookup *l, struct str name, struct errmsg *err,
 {
     int rc = 0;
     if (l->select.end_ms < l->select.start_ms) return 0;
-    if (l->set_count == 0) return call(l, name, err);
-    for (size_t i = 0; rc == 0 && i < l->set_count; i++) {
-        l->select.matchers = l->sets[i].v;
-        l->select.matcher_count = l->sets[i].count;
+    if (l->selectors.count == 0) return call(l, name, err);
+    for (size_t i = 0; rc == 0 && i < l->selectors.count; i++) {
+        l->select.matchers = l->selectors.v[i].v;
+        l->select.matcher_count = l->selectors.v[i].count;
         rc = call(l, name, err);
     }
     return rc;

@@ -39,14 +39,10 @@ void api_influx_health(struct app *a, struct request *r, struct response *p)
     p->content_type = "application/json";
     json_init(&j, &p->body);
     json_obj(&j);
-    json_key(&j, "name");
-    json_cstr(&j, "tocsin");
-    json_key(&j, "status");
-    json_cstr(&j, ready ? "pass" : "fail");
-    json_key(&j, "message");
-    json_cstr(&j, ready ? "ready for queries and writes" : "starting");
-    json_key(&j, "version");
-    json_cstr(&j, TOCSIN_VERSION);
+    json_kv_cstr(&j, "name", "tocsin");
+    json_kv_cstr(&j, "status", ready ? "pass" : "fail");
+    json_kv_cstr(&j, "message", ready ? "ready for queries and writes" : "starting");
+    json_kv_cstr(&j, "version", TOCSIN_VERSION);
     json_end(&j);
 }
 
@@ -64,21 +60,12 @@ void api_reload(struct app *a, struct request *r, struct response *p)
         buf_reset(&p->body);
         json_init(&j, &p->body);
         json_obj(&j);
-        json_key(&j, "status");
-        json_cstr(&j, "error");
-        json_key(&j, "errorType");
-        json_cstr(&j, "bad_data");
-        json_key(&j, "error");
-        json_str(&j, (struct str){problems.p ? problems.p : "", problems.len});
+        json_kv_cstr(&j, "status", "error");
+        json_kv_cstr(&j, "errorType", "bad_data");
+        json_kv_str(&j, "error", (struct str){problems.p ? problems.p : "", problems.len});
         json_end(&j);
     }
     buf_release(&problems);
-}
-
-static void put(struct json *j, const char *key, const char *value)
-{
-    json_key(j, key);
-    json_cstr(j, value);
 }
 
 void api_buildinfo(struct app *a, struct request *r, struct response *p)
@@ -88,14 +75,14 @@ void api_buildinfo(struct app *a, struct request *r, struct response *p)
     UNUSED(r);
     api_begin(p, &j);
     json_obj(&j);
-    put(&j, "version", API_LEVEL);
-    put(&j, "revision", "");
-    put(&j, "branch", "");
-    put(&j, "buildUser", "");
-    put(&j, "buildDate", "");
-    put(&j, "goVersion", "");
-    put(&j, "tocsinVersion", TOCSIN_VERSION);
-    put(&j, "compiler", __VERSION__);
+    json_kv_cstr(&j, "version", API_LEVEL);
+    json_kv_cstr(&j, "revision", "");
+    json_kv_cstr(&j, "branch", "");
+    json_kv_cstr(&j, "buildUser", "");
+    json_kv_cstr(&j, "buildDate", "");
+    json_kv_cstr(&j, "goVersion", "");
+    json_kv_cstr(&j, "tocsinVersion", TOCSIN_VERSION);
+    json_kv_cstr(&j, "compiler", __VERSION__);
     json_end(&j);
     api_end(p, &j, NULL, false);
 }
@@ -180,26 +167,23 @@ void api_runtimeinfo(struct app *a, struct request *r, struct response *p)
     json_obj(&j);
     json_key(&j, "startTime");
     api_rfc3339(&j, a->start_ms);
-    put(&j, "CWD", cwd);
-    put(&j, "hostname", host);
+    json_kv_cstr(&j, "CWD", cwd);
+    json_kv_cstr(&j, "hostname", host);
     json_key(&j, "serverTime");
     api_rfc3339(&j, env_now_ms(a->env));
-    json_key(&j, "reloadConfigSuccess");
-    json_bool(&j, reload.ok);
+    json_kv_bool(&j, "reloadConfigSuccess", reload.ok);
     json_key(&j, "lastConfigTime");
     api_rfc3339(&j, reload.ok_ms);
-    json_key(&j, "corruptionCount");
-    json_uint(&j, stats.wal_damaged + stats.quarantined);
+    json_kv_uint(&j, "corruptionCount", stats.wal_damaged + stats.quarantined);
     json_key(&j, "goroutineCount"); /* the nearest we have */
     json_uint(&j, api_thread_count());
-    json_key(&j, "GOMAXPROCS");
-    json_int(&j, sysconf(_SC_NPROCESSORS_ONLN));
+    json_kv_int(&j, "GOMAXPROCS", sysconf(_SC_NPROCESSORS_ONLN));
     json_key(&j, "GOMEMLIMIT"); /* Go's "no limit" */
     json_int(&j, INT64_MAX);
-    put(&j, "GOGC", "");
-    put(&j, "GODEBUG", "");
-    put(&j, "storageRetention", retention.text);
-    put(&j, "reloadConfigError", reload.error);
+    json_kv_cstr(&j, "GOGC", "");
+    json_kv_cstr(&j, "GODEBUG", "");
+    json_kv_cstr(&j, "storageRetention", retention.text);
+    json_kv_cstr(&j, "reloadConfigError", reload.error);
     json_end(&j);
     api_end(p, &j, NULL, false);
 }
@@ -225,8 +209,7 @@ void api_status_config(struct app *a, struct request *r, struct response *p)
     } else {
         api_begin(p, &j);
         json_obj(&j);
-        json_key(&j, "yaml");
-        json_str(&j, (struct str){yaml.p ? yaml.p : "", yaml.len});
+        json_kv_str(&j, "yaml", (struct str){yaml.p ? yaml.p : "", yaml.len});
         json_end(&j);
         api_end(p, &j, NULL, false);
     }
@@ -237,14 +220,14 @@ static void put_duration(struct json *j, const char *key, int64_t ms)
 {
     char text[64];
     str_from_duration(ms, text);
-    put(j, key, text);
+    json_kv_cstr(j, key, text);
 }
 
 static void put_number(struct json *j, const char *key, int64_t v)
 {
     char text[32];
     snprintf(text, sizeof text, "%lld", (long long)v);
-    put(j, key, text);
+    json_kv_cstr(j, key, text);
 }
 
 /* Prometheus' names for what the configuration says; all values are texts. */
@@ -284,7 +267,7 @@ static int put_flags(void *arg, const struct config *c)
         {"storage.tsdb.retention.time", c->storage.retention_ms   },
     };
     for (size_t i = 0; i < COUNT(texts); i++)
-        put(j, texts[i].key, texts[i].value ? texts[i].value : "");
+        json_kv_cstr(j, texts[i].key, texts[i].value ? texts[i].value : "");
     for (size_t i = 0; i < COUNT(numbers); i++)
         put_number(j, numbers[i].key, numbers[i].value);
     for (size_t i = 0; i < COUNT(durations); i++)
@@ -298,7 +281,7 @@ void api_flags(struct app *a, struct request *r, struct response *p)
     UNUSED(r);
     api_begin(p, &j);
     json_obj(&j);
-    put(&j, "web.listen-address", http_server_address(a->server));
+    json_kv_cstr(&j, "web.listen-address", http_server_address(a->server));
     int rc = a->with_config(a, put_flags, &j);
     json_end(&j);
     api_end(p, &j, NULL, false);
@@ -311,11 +294,10 @@ void api_flags(struct app *a, struct request *r, struct response *p)
 static void put_notice(struct json *j, const char *text, int64_t since_ms)
 {
     json_obj(j);
-    put(j, "text", text);
+    json_kv_cstr(j, "text", text);
     json_key(j, "date");
     api_rfc3339(j, since_ms);
-    json_key(j, "active");
-    json_bool(j, true);
+    json_kv_bool(j, "active", true);
     json_end(j);
 }
 

@@ -73,19 +73,14 @@ static int put_target(void *arg, const struct target_status *t)
     json_key(j, "labels");
     api_labels(j, t->labels);
     for (size_t i = 0; i < COUNT(texts); i++) {
-        json_key(j, texts[i].key);
-        json_cstr(j, texts[i].value);
+        json_kv_cstr(j, texts[i].key, texts[i].value);
     }
     json_key(j, "lastScrape");
     api_rfc3339(j, t->last_scrape_ms);
-    json_key(j, "lastScrapeDuration");
-    json_double(j, t->last_duration_seconds);
-    json_key(j, "health");
-    json_cstr(j, t->health);
-    json_key(j, "scrapeInterval");
-    json_cstr(j, interval);
-    json_key(j, "scrapeTimeout");
-    json_cstr(j, timeout);
+    json_kv_double(j, "lastScrapeDuration", t->last_duration_seconds);
+    json_kv_cstr(j, "health", t->health);
+    json_kv_cstr(j, "scrapeInterval", interval);
+    json_kv_cstr(j, "scrapeTimeout", timeout);
     json_end(j);
     return 0;
 }
@@ -132,8 +127,7 @@ static int get_pools(struct app *a, struct arena *arena, struct pools *out, stru
 /* Nothing is relabelled yet, so nothing is dropped: each pool has none of them. */
 static void put_dropped(struct json *j, bool wanted, const struct pools *pools)
 {
-    json_key(j, "droppedTargets");
-    json_arr(j);
+    json_kv_arr(j, "droppedTargets");
     json_end(j);
     json_key(j, "droppedTargetCounts");
     if (!wanted) {
@@ -159,8 +153,7 @@ static void put_targets(struct app *a, const struct request *r, const struct poo
     own_host(a, f.host, sizeof f.host);
     api_begin(p, &f.j);
     json_obj(&f.j);
-    json_key(&f.j, "activeTargets");
-    json_arr(&f.j);
+    json_kv_arr(&f.j, "activeTargets");
     if (active && a->engine) collector_engine_targets(a->engine, put_target, &f);
     json_end(&f.j);
     put_dropped(&f.j, dropped, pools);
@@ -187,8 +180,7 @@ void api_scrape_pools(struct app *a, struct request *r, struct response *p)
     if (get_pools(a, &arena, &pools, p) == 0) {
         api_begin(p, &j);
         json_obj(&j);
-        json_key(&j, "scrapePools");
-        json_arr(&j);
+        json_kv_arr(&j, "scrapePools");
         for (size_t i = 0; i < pools.count; i++)
             json_str(&j, pools.v[i]);
         json_end(&j);
@@ -220,15 +212,11 @@ static void put_metadata(struct metadata_filter *f, const struct target_status *
     json_key(j, "target");
     api_labels(j, t->labels);
     if (!f->metric.len) {
-        json_key(j, "metric");
-        json_str(j, m->name);
+        json_kv_str(j, "metric", m->name);
     }
-    json_key(j, "type");
-    json_cstr(j, metric_type_name(m->type));
-    json_key(j, "help");
-    json_str(j, m->help);
-    json_key(j, "unit");
-    json_str(j, m->unit);
+    json_kv_cstr(j, "type", metric_type_name(m->type));
+    json_kv_str(j, "help", m->help);
+    json_kv_str(j, "unit", m->unit);
     json_end(j);
 }
 
@@ -257,11 +245,9 @@ static int read_metadata_filter(struct metadata_filter *f, const struct request 
         response_fail(p, "bad_data", "limit must be a number");
         return -1;
     }
-    if (match.len && promql_parse_selector(match, arena, matchers, &f->matcher_count, &err) < 0) {
-        char why[sizeof err.text + 64];
-        api_parse_error(&err, why, sizeof why);
-        return api_invalid(p, "match_target", "%s", why);
-    }
+    char why[API_PARSE_ERROR_MAX];
+    if (match.len && promql_parse_selector(match, arena, matchers, &f->matcher_count, &err) < 0)
+        return api_invalid(p, "match_target", "%s", api_parse_error(&err, why));
     f->matchers = *matchers;
     return 0;
 }

@@ -8,39 +8,25 @@
 
 enum { LIMIT_DEFAULT = 10, LIMIT_MAX = 100000, RANKS_BYTES = 64 << 20 };
 
-static void put_int(struct json *j, const char *key, int64_t v)
-{
-    json_key(j, key);
-    json_int(j, v);
-}
-
-static void put_uint(struct json *j, const char *key, uint64_t v)
-{
-    json_key(j, key);
-    json_uint(j, v);
-}
-
 /* Without samples in memory, the newest stored one's time stands for both ends; without any sample
  * both are as Prometheus has them then. */
 static void put_head(struct json *j, const struct tsdb_stats *s, const struct tsdb_cardinality *c)
 {
     bool in_head = s->head_min_ms <= s->head_max_ms;
     bool stored = s->newest_ms != INT64_MIN;
-    json_key(j, "headStats");
-    json_obj(j);
-    put_uint(j, "numSeries", c->series);
-    put_uint(j, "numLabelPairs", c->label_pairs);
-    put_uint(j, "chunkCount", c->chunks);
-    put_int(j, "minTime", in_head || !stored ? s->head_min_ms : s->newest_ms);
-    put_int(j, "maxTime", in_head || !stored ? s->head_max_ms : s->newest_ms);
+    json_kv_obj(j, "headStats");
+    json_kv_uint(j, "numSeries", c->series);
+    json_kv_uint(j, "numLabelPairs", c->label_pairs);
+    json_kv_uint(j, "chunkCount", c->chunks);
+    json_kv_int(j, "minTime", in_head || !stored ? s->head_min_ms : s->newest_ms);
+    json_kv_int(j, "maxTime", in_head || !stored ? s->head_max_ms : s->newest_ms);
     json_end(j);
 }
 
 static void put_ranking(struct json *j, const char *key, const struct tsdb_rank *v, size_t count)
 {
     struct buf name = BUF_INIT((size_t)1 << 20);
-    json_key(j, key);
-    json_arr(j);
+    json_kv_arr(j, key);
     for (size_t i = 0; i < count; i++) {
         buf_reset(&name);
         buf_add(&name, v[i].name.p, v[i].name.len);
@@ -49,9 +35,8 @@ static void put_ranking(struct json *j, const char *key, const struct tsdb_rank 
             buf_add(&name, v[i].value.p, v[i].value.len);
         }
         json_obj(j);
-        json_key(j, "name");
-        json_str(j, (struct str){name.p, name.len});
-        put_uint(j, "value", v[i].count);
+        json_kv_str(j, "name", (struct str){name.p, name.len});
+        json_kv_uint(j, "value", v[i].count);
         json_end(j);
     }
     json_end(j);
@@ -83,14 +68,12 @@ static void put_store(struct json *j, const struct tsdb_stats *s)
         {"quarantined",      s->quarantined      },
         {"deletions",        s->deletions        },
     };
-    json_key(j, "store");
-    json_obj(j);
+    json_kv_obj(j, "store");
     for (size_t i = 0; i < COUNT(numbers); i++)
-        put_uint(j, numbers[i].key, numbers[i].v);
-    put_int(j, "oldestTime", s->oldest_ms == INT64_MAX ? 0 : s->oldest_ms);
-    put_int(j, "newestTime", s->newest_ms == INT64_MIN ? 0 : s->newest_ms);
-    json_key(j, "writable");
-    json_bool(j, s->writable);
+        json_kv_uint(j, numbers[i].key, numbers[i].v);
+    json_kv_int(j, "oldestTime", s->oldest_ms == INT64_MAX ? 0 : s->oldest_ms);
+    json_kv_int(j, "newestTime", s->newest_ms == INT64_MIN ? 0 : s->newest_ms);
+    json_kv_bool(j, "writable", s->writable);
     json_end(j);
 }
 
@@ -148,9 +131,9 @@ void api_walreplay(struct app *a, struct request *r, struct response *p)
     if (app_ready(a)) tsdb_stats(a->db, &s);
     api_begin(p, &j);
     json_obj(&j);
-    put_uint(&j, "min", s.wal_first_segment);
-    put_uint(&j, "max", s.wal_last_segment);
-    put_uint(&j, "current", s.wal_last_segment);
+    json_kv_uint(&j, "min", s.wal_first_segment);
+    json_kv_uint(&j, "max", s.wal_last_segment);
+    json_kv_uint(&j, "current", s.wal_last_segment);
     json_end(&j);
     api_end(p, &j, NULL, false);
 }

@@ -5,6 +5,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/api.h"
+#include "agent/api_status.h"
 #include "agent/route.h"
 
 const char *const scope_names[SCOPES] = {
@@ -25,6 +26,7 @@ const char *const route_group_names[ROUTE_GROUPS] = {
 };
 
 enum { G = HTTP_GET | HTTP_HEAD, P = HTTP_POST, GP = HTTP_GET | HTTP_HEAD | HTTP_POST };
+enum { U = HTTP_POST | HTTP_PUT };
 enum { FORM = ROUTE_FORM, BODY = ROUTE_BODY, STORE = ROUTE_STORE, INFLUX = ROUTE_INFLUX };
 enum { STRICT = ROUTE_STRICT };
 enum { NEEDED = true, MAYBE = false };
@@ -84,9 +86,29 @@ static const struct route_param rules_params[] = {
     {"rule_name[]", PARAM_TEXT, MAYBE, "rules with one of these names"},
     {"rule_group[]", PARAM_TEXT, MAYBE, "groups with one of these names"},
     {"file[]", PARAM_TEXT, MAYBE, "groups of one of these files"},
+    {"match[]", PARAM_SELECTOR, MAYBE, "rules whose labels one of the selectors finds"},
     {"exclude_alerts", PARAM_BOOL, MAYBE, "leaves the active alerts out"},
     {"group_limit", PARAM_NUMBER, MAYBE, "at most so many groups, with `groupNextToken` when there are more"},
     {"group_next_token", PARAM_TEXT, MAYBE, "the group to start at"},
+};
+static const struct route_param target_metadata_params[] = {
+    {"match_target", PARAM_SELECTOR, MAYBE, "only targets with such labels; all if absent"},
+    {"metric", PARAM_TEXT, MAYBE, "of this metric alone"},
+    {"limit", PARAM_NUMBER, MAYBE, "no further target once there are so many entries"},
+};
+static const struct route_param tsdb_params[] = {
+    {"limit", PARAM_NUMBER, MAYBE, "rows of each list; 10 if absent"},
+};
+static const struct route_param federate_params[] = {
+    {"match[]", PARAM_SELECTOR, MAYBE, "series that one of the selectors finds; none if absent"},
+};
+static const struct route_param delete_params[] = {
+    {"match[]", PARAM_SELECTOR, NEEDED, "series that one of the selectors finds"},
+    {"start", PARAM_TIME, MAYBE, "only samples from here on"},
+    {"end", PARAM_TIME, MAYBE, "only samples up to here"},
+};
+static const struct route_param snapshot_params[] = {
+    {"skip_head", PARAM_BOOL, MAYBE, "leaves out what is not flushed yet"},
 };
 #define P_DB        {"db", PARAM_TEXT, MAYBE, "any name; remembered, and means nothing else"}
 #define P_PRECISION {"precision", PARAM_TEXT, MAYBE, "of the timestamps: `ns` `us` `ms` `s` `m` `h`"}
@@ -126,22 +148,47 @@ const struct route routes[] = {
      "Lists type, unit and help of metrics.", PARAMS(metadata_params)},
     {G, "/api/v1/targets", SCOPE_READ, HTTP_STATUS, STORE, api_targets, GROUP_PROMETHEUS,
      "Lists the scrape targets and how they are.", PARAMS(targets_params)},
+    {G, "/api/v1/targets/metadata", SCOPE_READ, HTTP_STATUS, STORE, api_target_metadata, GROUP_PROMETHEUS,
+     "Lists type, unit and help of metrics by the target that told them.", PARAMS(target_metadata_params)},
+    {G, "/api/v1/scrape_pools", SCOPE_READ, HTTP_STATUS, STORE, api_scrape_pools, GROUP_PROMETHEUS,
+     "Lists the names of the scrape configurations.", NO_PARAMS},
     {G, "/api/v1/rules", SCOPE_READ, HTTP_STATUS, STORE, api_rules, GROUP_PROMETHEUS,
      "Lists rule groups, their rules and active alerts.", PARAMS(rules_params)},
     {G, "/api/v1/alerts", SCOPE_READ, HTTP_STATUS, STORE, api_alerts, GROUP_PROMETHEUS,
      "Lists the active alerts.", NO_PARAMS},
     {G, "/api/v1/alertmanagers", SCOPE_READ, HTTP_LOOP, 0, api_alertmanagers, GROUP_PROMETHEUS,
      "Answers empty lists: notifications are sent from here.", NO_PARAMS},
+    {G, "/api/v1/notifications", SCOPE_READ, HTTP_STATUS, 0, api_notifications, GROUP_PROMETHEUS,
+     "Lists what an operator should know: a failed reload, a full disk.", NO_PARAMS},
+    {G, "/api/v1/notifications/live", SCOPE_READ, HTTP_LOOP, 0, api_notifications_live, GROUP_PROMETHEUS,
+     "Answers 204, upon which an event source asks no more: poll the list.", NO_PARAMS},
+    {G, "/api/v1/features", SCOPE_READ, HTTP_LOOP, 0, api_features, GROUP_PROMETHEUS,
+     "Tells by Prometheus' names what works here.", NO_PARAMS},
     {G, "/api/v1/status/buildinfo", SCOPE_READ, HTTP_LOOP, 0, api_buildinfo, GROUP_PROMETHEUS,
      "Tells the version of the API in `version`, ours in `tocsinVersion`.", NO_PARAMS},
     {G, "/api/v1/status/runtimeinfo", SCOPE_READ, HTTP_STATUS, STORE, api_runtimeinfo, GROUP_PROMETHEUS,
      "Tells start time, last reload and the like.", NO_PARAMS},
     {G, "/api/v1/status/tsdb", SCOPE_READ, HTTP_STATUS, STORE, api_tsdb_status, GROUP_PROMETHEUS,
-     "Tells what the store holds.", NO_PARAMS},
-    {G, "/api/v1/status/flags", SCOPE_READ, HTTP_LOOP, STORE, api_flags, GROUP_PROMETHEUS,
+     "Tells what the store holds, and which metrics, labels and pairs have the most series.", PARAMS(tsdb_params)},
+    {G, "/api/v1/status/config", SCOPE_READ, HTTP_STATUS, STORE, api_status_config, GROUP_PROMETHEUS,
+     "Tells the configuration in force as YAML, without secrets.", NO_PARAMS},
+    {G, "/api/v1/status/walreplay", SCOPE_READ, HTTP_STATUS, 0, api_walreplay, GROUP_PROMETHEUS,
+     "Tells which segments of the log the start replayed.", NO_PARAMS},
+    {G, "/api/v1/status/flags", SCOPE_READ, HTTP_STATUS, STORE, api_flags, GROUP_PROMETHEUS,
      "Tells settings under Prometheus' names.", NO_PARAMS},
     {G, "/api/v1/openapi.yaml", SCOPE_READ, HTTP_STATUS, 0, api_openapi, GROUP_PROMETHEUS,
      "Describes this API as OpenAPI 3.1.", NO_PARAMS, .sends = "application/yaml"},
+
+    {GP, "/federate", SCOPE_READ, HTTP_QUERY, FORM | STORE, api_federate, GROUP_PROMETHEUS,
+     "Exposes the newest sample of every selected series, with its time.", PARAMS(federate_params), .sends = TEXT_PLAIN},
+    {U, "/api/v1/admin/tsdb/delete_series", SCOPE_ADMIN, HTTP_WRITE, FORM | STORE, api_admin_delete, GROUP_PROMETHEUS,
+     "Deletes samples of the selected series; 204 when that is in force and on disk.", PARAMS(delete_params)},
+    {U, "/api/v1/admin/tsdb/clean_tombstones", SCOPE_ADMIN, HTTP_WRITE, FORM | STORE, api_admin_clean, GROUP_PROMETHEUS,
+     "Rewrites the day files that have something deleted, so that the space comes back; 204.", NO_PARAMS},
+    {U, "/api/v1/admin/tsdb/snapshot", SCOPE_ADMIN, HTTP_WRITE, FORM | STORE, api_admin_snapshot, GROUP_PROMETHEUS,
+     "Copies the store to a folder below `snapshots`, whose name it answers.", PARAMS(snapshot_params)},
+    {U, "/api/v1/admin/tsdb/compact", SCOPE_ADMIN, HTTP_WRITE, FORM | STORE, api_admin_compact, GROUP_PROMETHEUS,
+     "Flushes the head, cleans, and rewrites past days that lie in many small pieces.", NO_PARAMS},
 
     {P, "/write", SCOPE_WRITE, HTTP_WRITE, BODY | STORE | INFLUX, api_influx_write, GROUP_INFLUX,
      "Stores points.", PARAMS(write_params), .body_type = TEXT_PLAIN},

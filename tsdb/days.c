@@ -21,6 +21,7 @@ int days_init(struct days *d)
 {
     *d = (struct days){0};
     pthread_mutex_init(&d->lock, NULL);
+    pthread_mutex_init(&d->cut_lock, NULL);
     pthread_mutex_init(&d->index_lock, NULL);
     return 0;
 }
@@ -39,6 +40,7 @@ void days_release(struct days *d)
         close_day(d->v[i]);
     mem_free(d->v);
     pthread_mutex_destroy(&d->lock);
+    pthread_mutex_destroy(&d->cut_lock);
     pthread_mutex_destroy(&d->index_lock);
 }
 

@@ -49,22 +49,41 @@ static int cut_new(struct day_cut **out, struct tombstone *t, uint32_t cycle)
     return 0;
 }
 
-/* Under days.index_lock, which is what makes it happen once. */
-static int find_ids(void *arg, struct day *day, const struct index *x)
+/* A cut whose ids are to be found, by whoever comes first. */
+struct find {
+    struct tsdb *db;
+    struct day_cut *cut;
+};
+
+static int select_ids(struct day_cut *c, const struct index *x)
 {
-    struct day_cut *c = arg;
     struct ordinals found = {0};
-    UNUSED(day);
-    if (__atomic_load_n(&c->ready, __ATOMIC_ACQUIRE)) return 0;
     int rc = index_select(x, c->t->matchers, c->t->matcher_count, &found);
     for (size_t i = 0; rc == 0 && i < found.count; i++)
         rc = id_set_add(&c->ids, index_id(x, found.v[i]));
     ordinals_release(&found);
-    if (rc == 0)
-        __atomic_store_n(&c->ready, true, __ATOMIC_RELEASE);
-    else
-        id_set_release(&c->ids);
+    if (rc < 0) id_set_release(&c->ids);
     return rc;
+}
+
+static int find_ids(void *arg, struct day *day, const struct index *x)
+{
+    struct find *f = arg;
+    int rc = 0;
+    UNUSED(day);
+    pthread_mutex_lock(&f->db->days.cut_lock);
+    if (!f->cut->ready) rc = select_ids(f->cut, x);
+    if (rc == 0) __atomic_store_n(&f->cut->ready, true, __ATOMIC_RELEASE);
+    pthread_mutex_unlock(&f->db->days.cut_lock);
+    return rc;
+}
+
+/* Makes sure that the cut's ids are there. */
+static int cut_prepare(struct tsdb *db, struct day *day, struct day_cut *c)
+{
+    struct find f = {db, c};
+    if (__atomic_load_n(&c->ready, __ATOMIC_ACQUIRE)) return 0;
+    return day_with_index(db, day, find_ids, &f);
 }
 
 static void publish(struct day *day, struct day_cut *c)
@@ -91,8 +110,7 @@ int day_cuts_of(struct tsdb *db, struct day *day, uint32_t id, int64_t start_ms,
     for (; rc == 0 && c; c = c->next) {
         const struct tombstone *t = c->t;
         if (t->end_ms < start_ms || t->start_ms > end_ms) continue;
-        if (!__atomic_load_n(&c->ready, __ATOMIC_ACQUIRE))
-            rc = day_with_index(db, day, find_ids, c);
+        rc = cut_prepare(db, day, c);
         if (rc == 0 && id_set_has(&c->ids, id))
             rc = add_cut(out, (struct partition_cut){t->start_ms, t->end_ms, c->cycle});
     }
@@ -264,7 +282,7 @@ static int make_cut(struct deleting *d, size_t i)
     struct day_cut *c = NULL;
     partition_info(d->days[i]->p, &info);
     int rc = cut_new(&c, d->t, info.cycles);
-    if (rc == 0) rc = day_with_index(d->db, d->days[i], find_ids, c);
+    if (rc == 0) rc = cut_prepare(d->db, d->days[i], c);
     if (rc == 0 && c->ids.count)
         rc = tombstone_add_day(d->t,
                                (struct tombstone_day){info.day_ms, info.created_ms, info.cycles});

@@ -127,7 +127,7 @@ struct day_cut {
     struct tombstone *t; /* a reference */
     uint32_t cycle;      /* groups of cycles below it are meant */
     bool ready;          /* atomic: ids is there */
-    struct id_set ids;   /* the series meant; made under days.index_lock */
+    struct id_set ids;   /* the series meant; made under days.cut_lock */
 };
 
 struct day {
@@ -144,7 +144,8 @@ struct day {
 
 struct days {
     pthread_mutex_t lock, index_lock;
-    struct day **v; /* ascending */
+    pthread_mutex_t cut_lock; /* of ids of cuts in the making; inside index_lock */
+    struct day **v;           /* ascending */
     size_t count, cap;
     uint64_t uses;
     uint64_t quarantined;
