@@ -111,6 +111,20 @@ static void put_list(const struct conf_option *o, const struct conf_list *l, int
     }
 }
 
+/* Whether some text of a block is not its default: a block of its parent's own fields, such as
+ * basic_auth of a scrape configuration, is there only when it was given. */
+static bool is_given(const struct conf_table *t, const char *base)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        const struct conf_option *o = &t->options[i];
+        const char *s = "", *dflt = o->dflt ? o->dflt : "";
+        if (o->type == CONF_STRING) s = *(const char *const *)(const void *)(base + o->offset);
+        if (o->type == CONF_BOOL && *(const bool *)(const void *)(base + o->offset)) return true;
+        if (o->type == CONF_STRING && strcmp(s ? s : "", dflt) != 0) return true;
+    }
+    return false;
+}
+
 static void put_option(const struct conf_option *o, const char *base, int depth, struct buf *out)
 {
     const void *field = base + o->offset;
@@ -119,6 +133,7 @@ static void put_option(const struct conf_option *o, const char *base, int depth,
             buf_addf(out, "%*s# %s: see the file\n", depth * 2, "", o->key);
         return;
     }
+    if (o->type == CONF_SUB && !o->sub->size && !is_given(o->sub, field)) return;
     buf_addf(out, "%*s%s:", depth * 2, "", o->key);
     if (o->type == CONF_SUB) {
         buf_addch(out, '\n');

@@ -281,11 +281,12 @@ static int make_cut(struct deleting *d, size_t i)
     struct partition_info info;
     struct day_cut *c = NULL;
     partition_info(d->days[i]->p, &info);
-    int rc = cut_new(&c, d->t, info.cycles);
+    if (info.max_ms < d->t->start_ms || info.min_ms > d->t->end_ms) return 0;
+    int rc = cut_new(&c, d->t, (uint32_t)info.cycles);
     if (rc == 0) rc = cut_prepare(d->db, d->days[i], c);
     if (rc == 0 && c->ids.count)
-        rc = tombstone_add_day(d->t,
-                               (struct tombstone_day){info.day_ms, info.created_ms, info.cycles});
+        rc =
+            tombstone_add_day(d->t, (struct tombstone_day){info.day_ms, info.created_ms, c->cycle});
     if (rc == 0 && c->ids.count)
         d->cuts[i] = c;
     else

@@ -93,7 +93,7 @@ struct partition_info {
     int64_t day_ms, min_ms, max_ms; /* of samples; min > max when empty */
     uint64_t series, groups, samples, file_bytes;
     int64_t created_ms; /* of the file; with the day, its identity: a file rewritten has another */
-    uint32_t cycles;    /* the next append that writes groups gets this number */
+    uint64_t cycles;    /* the next append that writes groups gets this number */
 };
 void partition_info(struct partition *p, struct partition_info *out);
 /* Makes a new file at path, which must not exist, of what p holds and cuts_of does not leave out:

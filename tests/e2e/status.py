@@ -233,7 +233,7 @@ def test_targets_and_their_metadata():
 
 
 def test_config_flags_and_notices():
-    secret = QUIET + ("scrape_configs:\n  - job_name: j\n    basic_auth: {username: u, password: canary}\n"
+    secret = QUIET + ("scrape_configs:\n  - job_name: j\n    proxy_url: http://me:canary@proxy:3128\n"
                       "storage: {retention: {raw: 3d}, max_bytes: 1GiB}\n")
     with Daemon(secret) as d:
         yaml = d.get("/api/v1/status/config").json()["data"]["yaml"]

@@ -686,7 +686,7 @@ static void unsound_files_are_refused(void **state)
         write_file(f->path, bytes, lengths[i]);
         err = (struct errmsg){0};
         int rc = partition_open_sized(&p, env_system(), f->path, DAY, false, SMALL_MAP, &err);
-        assert_int_equal(rc, E_CORRUPT);
+        assert_int_equal(rc, lengths[i] ? E_CORRUPT : E_NOT_FOUND); /* killed before its header */
         assert_true(err.text[0] != 0);
     }
     write_file(f->path, "this is a text file, not a database", 35);
