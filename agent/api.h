@@ -64,6 +64,8 @@ void api_end(struct response *p, struct json *j, const struct promql_result *ann
 /* warnings and infos of a result, where an object is open: ten of each, and how many more. */
 void api_annotations(struct json *j, const struct promql_result *res, bool truncated);
 
+/* promql_parse with the API's features; every complaint about the text is E_PARSE. */
+int api_parse(struct str text, struct arena *a, struct expr **out, struct errmsg *err) MUST_CHECK;
 /* Answers with bad_data and returns < 0 when text is no expression. */
 int api_check_text(struct str text, struct response *p) MUST_CHECK;
 /* The syntax tree of an expression, as Prometheus' parse_query writes it. */

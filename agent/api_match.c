@@ -5,17 +5,11 @@
 
 #include "agent/api.h"
 
-static bool matches_empty(const struct api_selector *s)
-{
-    for (size_t i = 0; i < s->count; i++)
-        if (matcher_test(&s->v[i], STR("")) == 0) return false;
-    return true;
-}
-
 int api_selectors_read(struct api_selectors *s, const struct request *r, struct arena *a,
                        struct errmsg *err)
 {
     struct str text;
+    bool finds_all = false; /* told only when all of them parse */
     s->count = 0;
     for (size_t i = 0; (text = request_param_at(r, "match[]", i)).p; i++) {
         struct errmsg why = {0};
@@ -24,14 +18,15 @@ int api_selectors_read(struct api_selectors *s, const struct request *r, struct 
             return errmsg_set(err, E_PARSE, "more than %d selectors", API_SELECTORS_MAX);
         struct api_selector *one = &s->v[i];
         *one = (struct api_selector){0};
-        if (promql_parse_selector(text, a, &one->v, &one->count, &why) < 0)
+        int rc = promql_parse_selector(text, a, &one->v, &one->count, &why);
+        if (text.len == 0) why.line = 0; /* nothing has no place */
+        if (rc < 0 && rc != E_INVALID)
             return errmsg_set(err, E_PARSE, "%s", api_parse_error(&why, shown));
+        finds_all |= rc == E_INVALID;
         s->count++;
     }
-    for (size_t i = 0; i < s->count; i++)
-        if (matches_empty(&s->v[i]))
-            return errmsg_set(err, E_PARSE, "match[] must contain at least one non-empty matcher");
-    return 0;
+    if (!finds_all) return 0;
+    return errmsg_set(err, E_PARSE, "match[] must contain at least one non-empty matcher");
 }
 
 void api_selectors_release(struct api_selectors *s)

@@ -288,6 +288,13 @@ void api_ast(struct json *j, const struct expr *e)
 
 /* --- the endpoints --- */
 
+int api_parse(struct str text, struct arena *a, struct expr **out, struct errmsg *err)
+{
+    int rc = promql_parse(text, PROMQL_DEFAULT, a, out, err);
+    if (rc < 0 && text.len == 0) err->line = 0; /* nothing has no place */
+    return rc == E_TOO_BIG ? E_PARSE : rc;
+}
+
 typedef void use_fn(const struct expr *e, struct response *p);
 
 static struct str text_of(const struct request *r)
@@ -302,11 +309,11 @@ static int with_expr(struct str text, struct response *p, use_fn *use, struct er
     struct arena arena;
     struct expr *expr = NULL;
     arena_init(&arena, PARSE_ARENA_MAX);
-    int rc = promql_parse(text, PROMQL_DEFAULT, &arena, &expr, err);
+    int rc = api_parse(text, &arena, &expr, err);
     if (rc == 0) use(expr, p);
     if (rc == 0) promql_expr_release(expr);
     arena_release(&arena);
-    return rc == E_TOO_BIG ? E_PARSE : rc;
+    return rc;
 }
 
 static void use_nothing(const struct expr *e, struct response *p)

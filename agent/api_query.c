@@ -36,8 +36,8 @@ int api_run_query(struct app *a, const struct request *r, const struct app_setti
     struct api_timing unused;
     if (!timing) timing = &unused;
     timing->begun_ns = env_mono_ns(a->env);
-    int rc = promql_parse(q->text, PROMQL_DEFAULT, arena, &expr, err);
-    if (rc < 0) return rc == E_TOO_BIG ? E_PARSE : rc;
+    int rc = api_parse(q->text, arena, &expr, err);
+    if (rc < 0) return rc;
     int64_t timeout_ms = s->query_timeout_ms;
     if (q->timeout_ms != 0) timeout_ms = MIN(timeout_ms, q->timeout_ms);
     struct promql_query query = {

@@ -216,7 +216,7 @@ const struct route routes[] = {
     {G, "/metrics/host", SCOPE_READ, HTTP_STATUS, STORE, api_metrics_host, GROUP_PROCESS,
      "Exposes the locally collected metrics alone.", NO_PARAMS, .sends = TEXT_PLAIN},
     {G, "/", SCOPE_READ, HTTP_LOOP, 0, api_page, GROUP_PROCESS,
-     "The page.", NO_PARAMS, .sends = "text/html"},
+     "Serves the page.", NO_PARAMS, .sends = "text/html"},
     {G, "/ui/*", SCOPE_READ, HTTP_LOOP, 0, api_page, GROUP_PROCESS,
      "What the page loads, from a table inside the binary.", NO_PARAMS, .sends = "*/*"},
 };

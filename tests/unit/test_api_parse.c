@@ -32,7 +32,7 @@ static void trees(void **state)
     } rows[] = {
         {"up",                                                    SELECTOR("up")                                                     },
         {"1e3",                                                   NUMBER("1000")                                                     },
-        {"-Inf",                                                  "{\"expr\":" NUMBER("+Inf") ",\"op\":\"-\",\"type\":\"unaryExpr\"}"},
+        {"-Inf",                                                  NUMBER("-Inf")                                                     },
         {"5m",                                                    NUMBER("300")                                                      },
         {"'x\"'",                                                 "{\"type\":\"stringLiteral\",\"val\":\"x\\\"\"}"                   },
         {"-up",                                                   "{\"expr\":" SELECTOR("up") ",\"op\":\"-\",\"type\":\"unaryExpr\"}"},

@@ -297,7 +297,11 @@ int promql_parse_selector(struct str text, struct arena *a, struct matcher **out
         }
         rc = parse_selector(&p, name, &e);
         if (rc == 0 && p.tok.kind != TOK_EOF) rc = parser_unexpected(&p, "", "");
-        if (rc == 0) rc = promql_check_types(&p, e);
+        if (rc == 0) {
+            rc = promql_check_types(&p, e);
+            /* all that can be wrong with a selector that has no name */
+            if (rc == E_PARSE && e->selector.name.len == 0) rc = E_INVALID;
+        }
     }
     if (rc < 0) {
         parser_release_matchers(&p);
