@@ -41,6 +41,17 @@ const struct command commands[] = {
         .run = run_check_rules,
     },
     {
+        .name = "check metrics",
+        .synopsis = "[FILE]",
+        .purpose = "check an exposition, from FILE or standard input; contacts nothing",
+        .examples = {"curl -s http://127.0.0.1:8080/metrics | tocsin check metrics",
+                     "tocsin check metrics --strict metrics.om"},
+        .exits = "1 not readable in its format, 3 findings of style",
+        .options = check_metrics_options,
+        .max_args = 1,
+        .run = run_check_metrics,
+    },
+    {
         .name = "query",
         .synopsis = "EXPR",
         .purpose = "ask a running daemon: an instant, or a range with --since",

@@ -13,12 +13,13 @@ int run_config_default(const struct cmd *c);
 int run_config_effective(const struct cmd *c);
 int run_check_config(const struct cmd *c);
 int run_check_rules(const struct cmd *c);
+int run_check_metrics(const struct cmd *c);
 int run_query(const struct cmd *c);
 int run_test_promql(const struct cmd *c);
 int run_test_collectors(const struct cmd *c);
 
 extern const struct cmd_option run_options[], config_effective_options[], check_options[],
-    query_options[], test_collectors_options[];
+    query_options[], test_collectors_options[], check_metrics_options[];
 
 /* Prints what a check found (--json, --strict) and returns the exit code. */
 int cmd_report(const struct cmd *c, const struct diags *diags);

@@ -1,78 +1,23 @@
 /* compliance_families.h -- the corpus exposition/text-families: metric families of a text. Families
- * are taken apart into the samples a scraper reads, and those are compared.
+ * are compared by name, help, type and the samples they are made of.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TOCSIN_TESTS_UNIT_COMPLIANCE_FAMILIES_H
 #define TOCSIN_TESTS_UNIT_COMPLIANCE_FAMILIES_H
 
-#include "collector/expo.h"
+#include "collector/expo_family.h"
 #include "tests/unit/compliance.h"
 
-enum { FOUND_MAX = 256 };
-
-struct found {
-    enum expo_entry_kind kind; /* EXPO_SERIES or EXPO_HELP */
-    struct labels labels;
-    struct str name, text; /* of a HELP line, unescaped */
-    enum metric_type type;
-    double value;
-    bool has_timestamp, used;
-    int64_t timestamp_ms;
-};
-
+/* A family read, and which of its samples have been found in the case. */
 struct reading {
     struct trial *t;
-    struct found v[FOUND_MAX];
-    size_t count;
+    const struct family *family;
+    bool *used; /* by position */
+    size_t found;
 };
 
-static inline struct str unescaped(struct arena *a, struct str s)
-{
-    struct buf b = BUF_INIT(1 << 20);
-    (void)expo_unescape(s, &b);
-    struct str out = arena_str(a, (struct str){b.p ? b.p : "", b.len});
-    buf_release(&b);
-    return out;
-}
-
-static inline int keep_entry(struct reading *r, const struct expo_entry *e, struct errmsg *err)
-{
-    struct arena *a = &r->t->arena;
-    struct label_builder b;
-    struct buf scratch = BUF_INIT(1 << 20);
-    if (e->kind != EXPO_SERIES && e->kind != EXPO_HELP) return 0;
-    if (r->count == FOUND_MAX) return E_TOO_BIG;
-    struct found *f = &r->v[r->count++];
-    *f = (struct found){.kind = e->kind, .type = e->type, .value = e->value};
-    f->has_timestamp = e->has_timestamp;
-    f->timestamp_ms = e->timestamp_ms;
-    if (e->kind == EXPO_HELP) {
-        f->name = unescaped(a, e->name);
-        f->text = unescaped(a, e->text);
-        return 0;
-    }
-    int rc = expo_labels(e, EXPO_TEXT, &b, &scratch, err);
-    if (rc == 0) rc = label_builder_build(&b, a, &f->labels);
-    buf_release(&scratch);
-    return rc;
-}
-
-static inline int read_families(struct reading *r, struct str text, struct errmsg *err)
-{
-    struct expo x;
-    struct expo_entry e;
-    int rc;
-    expo_init(&x, text, EXPO_TEXT);
-    while ((rc = expo_next(&x, &e, err)) > 0) {
-        rc = keep_entry(r, &e, err);
-        if (rc < 0) break;
-    }
-    return rc;
-}
-
-/* One sample the family says there is: name and suffix, the metric's labels, and le or quantile. */
+/* One sample the family says there is: suffix, the metric's labels, and le or quantile. */
 struct wanted {
-    struct str family;
     const char *suffix, *bound_name; /* NULL: none */
     double bound;
     const json_t *metric, *value;
@@ -81,17 +26,12 @@ struct wanted {
 static inline bool labels_are(struct labels ls, const struct wanted *w)
 {
     const json_t *labels = json_object_get(w->metric, "labels");
-    struct str name = labels_metric(ls);
-    size_t want = json_object_size(labels) + 1 + (w->bound_name != NULL);
     double bound;
-    if (ls.count != want || !str_starts(name, w->family) ||
-        !str_eq((struct str){name.p + w->family.len, name.len - w->family.len}, str_of(w->suffix)))
-        return false;
+    if (ls.count != json_object_size(labels) + (w->bound_name != NULL)) return false;
     for (size_t i = 0; i < ls.count; i++) {
         struct label l = ls.v[i];
         const json_t *v = json_object_getn(labels, l.name.p, l.name.len);
         bool is_bound = w->bound_name && str_eq(l.name, str_of(w->bound_name));
-        if (str_eq(l.name, STR(METRIC_NAME))) continue;
         if (is_bound ? str_to_double(l.value, &bound) < 0 || !same_double(bound, w->bound)
                      : !v || !str_eq(string_of(v), l.value))
             return false;
@@ -99,20 +39,29 @@ static inline bool labels_are(struct labels ls, const struct wanted *w)
     return true;
 }
 
-static inline bool find_sample(struct reading *r, const struct wanted *w)
+static inline bool sample_is(const struct reading *r, const struct family_sample *s,
+                             const struct wanted *w)
 {
     const json_t *time = json_object_get(w->metric, "timestamp_ms");
+    struct str family = r->family->name, suffix = str_of(w->suffix);
+    return str_starts(s->name, family) &&
+           str_eq((struct str){s->name.p + family.len, s->name.len - family.len}, suffix) &&
+           labels_are(s->labels, w) && same_double(s->value, double_of(w->value)) &&
+           s->has_timestamp == (time != NULL) &&
+           (!time || s->timestamp_ms == json_integer_value(time));
+}
+
+static inline bool find_sample(struct reading *r, const struct wanted *w)
+{
+    size_t i = 0;
     if (!w->value) return true;
-    for (size_t i = 0; i < r->count; i++) {
-        struct found *f = &r->v[i];
-        if (f->kind != EXPO_SERIES || f->used || !labels_are(f->labels, w)) continue;
-        if (!same_double(f->value, double_of(w->value)) || f->has_timestamp != (time != NULL) ||
-            (time && f->timestamp_ms != json_integer_value(time)))
-            continue;
-        f->used = true;
+    for (const struct family_sample *s = r->family->samples; s; s = s->next, i++) {
+        if (r->used[i] || !sample_is(r, s, w)) continue;
+        r->used[i] = true;
+        r->found++;
         return true;
     }
-    return reject(r->t, "no sample %.*s%s", (int)w->family.len, w->family.p, w->suffix);
+    return reject(r->t, "no sample %.*s%s", (int)r->family->name.len, r->family->name.p, w->suffix);
 }
 
 /* count, sum, and the list of bounds of a histogram or a summary */
@@ -140,10 +89,10 @@ static inline bool find_parts(struct reading *r, struct wanted w, const json_t *
     return ok;
 }
 
-static inline bool find_metric(struct reading *r, struct str family, const json_t *metric)
+static inline bool find_metric(struct reading *r, const json_t *metric)
 {
     static const char *const simple[] = {"counter", "gauge", "untyped"};
-    struct wanted w = {.family = family, .suffix = "", .metric = metric};
+    struct wanted w = {.suffix = "", .metric = metric};
     for (size_t i = 0; i < COUNT(simple); i++) {
         const json_t *body = json_object_get(metric, simple[i]);
         w.value = json_object_get(body, "value");
@@ -154,16 +103,7 @@ static inline bool find_metric(struct reading *r, struct str family, const json_
     return find_parts(r, w, histogram ? histogram : summary, histogram != NULL);
 }
 
-static inline bool has_help(struct reading *r, struct str family, const json_t *help)
-{
-    for (size_t i = 0; i < r->count; i++)
-        if (r->v[i].kind == EXPO_HELP && str_eq(r->v[i].name, family) &&
-            str_eq(r->v[i].text, string_of(help)))
-            return true;
-    return !help || reject(r->t, "help of %.*s", (int)family.len, family.p);
-}
-
-static inline bool has_type(struct reading *r, struct str family, struct str type)
+static inline bool type_is(enum metric_type type, struct str name)
 {
     static const struct {
         const char *name;
@@ -175,47 +115,95 @@ static inline bool has_type(struct reading *r, struct str family, struct str typ
         {"histogram", METRIC_HISTOGRAM, METRIC_GAUGE_HISTOGRAM},
         {"untyped",   METRIC_UNKNOWN,   METRIC_UNKNOWN        },
     };
-    for (size_t i = 0; i < r->count; i++) {
-        const struct found *f = &r->v[i];
-        if (f->kind != EXPO_SERIES || !str_starts(labels_metric(f->labels), family)) continue;
-        for (size_t k = 0; k < COUNT(types); k++)
-            if (str_eq(type, str_of(types[k].name)))
-                return f->type == types[k].type || f->type == types[k].other ||
-                       reject(r->t, "type of %.*s", (int)family.len, family.p);
+    for (size_t i = 0; i < COUNT(types); i++)
+        if (str_eq(name, str_of(types[i].name)))
+            return type == types[i].type || type == types[i].other;
+    return false;
+}
+
+static inline bool same_family(struct trial *t, const struct family *family, const json_t *want)
+{
+    size_t i;
+    const json_t *metric, *help = json_object_get(want, "help");
+    struct reading r = {.t = t, .family = family};
+    struct str name = family->name;
+    if (help && !str_eq(family->help, string_of(help)))
+        return reject(t, "help of %.*s", (int)name.len, name.p);
+    if (!type_is(family->type, text_of(&t->arena, want, "type")))
+        return reject(t, "type of %.*s", (int)name.len, name.p);
+    r.used = arena_array(&t->arena, family->sample_count + 1, sizeof *r.used);
+    if (!r.used) return reject(t, "out of memory");
+    json_array_foreach(json_object_get(want, "metrics"), i, metric)
+    {
+        if (!find_metric(&r, metric)) return false;
+    }
+    return r.found == family->sample_count ||
+           reject(t, "%.*s has more samples", (int)name.len, name.p);
+}
+
+static inline bool same_families(struct trial *t, const struct families *f, const json_t *want)
+{
+    size_t i, count = 0;
+    const json_t *row;
+    for (const struct family *family = f->first; family; family = family->next)
+        count += family->samples != NULL;
+    if (count != json_array_size(want)) return reject(t, "%zu families", count);
+    json_array_foreach(want, i, row)
+    {
+        struct str name = text_of(&t->arena, row, "name");
+        const struct family *family = families_find(f, name);
+        if (!family) return reject(t, "no family %.*s", (int)name.len, name.p);
+        if (!same_family(t, family, row)) return false;
     }
     return true;
 }
 
-static inline bool same_families(struct reading *r, const json_t *families)
+/* Upstream's message begins with the line; its words are its own. */
+static inline bool same_line(struct trial *t, const struct diags *d, const json_t *c)
 {
-    size_t i, k;
-    const json_t *family, *metric;
-    json_array_foreach(families, i, family)
-    {
-        struct str name = text_of(&r->t->arena, family, "name");
-        if (!has_help(r, name, json_object_get(family, "help"))) return false;
-        if (!has_type(r, name, text_of(&r->t->arena, family, "type"))) return false;
-        json_array_foreach(json_object_get(family, "metrics"), k, metric)
-        {
-            if (!find_metric(r, name, metric)) return false;
-        }
-    }
-    for (i = 0; i < r->count; i++)
-        if (r->v[i].kind == EXPO_SERIES && !r->v[i].used)
-            return reject(r->t, "a sample in no family");
-    return true;
+    const char *said = json_string_value(json_object_get(c, "error_starts_with"));
+    const char *line = said ? strstr(said, " in line ") : NULL;
+    if (!line || !d->first) return true;
+    long want = strtol(line + strlen(" in line "), NULL, 10);
+    return d->first->line == want || reject(t, "refused in line %d", d->first->line);
 }
 
 static inline bool case_families(struct trial *t, const json_t *c)
 {
+    struct diags diags;
+    struct families f;
     struct errmsg err = {0};
-    const json_t *families = json_object_get(c, "families");
-    struct reading *r = arena_zalloc(&t->arena, sizeof *r);
-    if (!r) return reject(t, "out of memory");
-    r->t = t;
-    int rc = read_families(r, text_of(&t->arena, c, "input"), &err);
-    if (!expect_valid(t, families || flag_of(c, "valid"), rc, &err)) return false;
-    return rc < 0 || !families || same_families(r, families);
+    const json_t *want = json_object_get(c, "families");
+    struct expo_input in = {text_of(&t->arena, c, "input"), "input", &diags};
+    diags_init(&diags);
+    families_init(&f, TRIAL_ARENA);
+    int rc = families_read_text(&f, &in);
+    if (diags.first) errmsg_set(&err, rc, "line %d: %s", diags.first->line, diags.first->text);
+    bool ok = expect_valid(t, want || flag_of(c, "valid"), rc, &err);
+    if (ok && rc < 0) ok = same_line(t, &diags, c);
+    if (ok && rc == 0 && want) ok = same_families(t, &f, want);
+    families_release(&f);
+    diags_release(&diags);
+    return ok;
+}
+
+/* The corpus exposition/openmetrics: what `check metrics --strict` says. */
+static inline bool case_strict(struct trial *t, const json_t *c)
+{
+    struct diags diags;
+    struct families f;
+    struct errmsg err = {0};
+    struct expo_input in = {text_of(&t->arena, c, "input"), "input", &diags};
+    diags_init(&diags);
+    families_init(&f, TRIAL_ARENA);
+    int rc = families_read_strict(&f, &in);
+    if (diags.first) errmsg_set(&err, rc, "line %d: %s", diags.first->line, diags.first->text);
+    bool ok = expect_valid(t, flag_of(c, "valid"), rc, &err);
+    if (ok && rc < 0 && (diags.errors == 0 || !diags.first->text[0]))
+        ok = reject(t, "refused without a word");
+    families_release(&f);
+    diags_release(&diags);
+    return ok;
 }
 
 #endif
