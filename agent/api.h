@@ -111,6 +111,12 @@ const char *api_query_error(int rc, const struct errmsg *err, char buffer[API_PA
                             const char **text);
 void api_fail_query(struct response *p, int rc, const struct errmsg *err);
 
+/* Answers for pushed data: 204 once it is on disk, 400 with what could not be taken and where (unit:
+ * what its positions count), 503 when a later try could mend it. */
+void api_answer_push(struct app *a, struct response *p, int rc, const struct push_result *res,
+                     const char *unit);
+void api_unavailable(struct response *p, const char *why);
+
 enum { API_MAX_POINTS = 11000 };
 
 route_fn api_query, api_query_range, api_query_batch, api_query_exemplars;
@@ -121,5 +127,6 @@ route_fn api_buildinfo, api_runtimeinfo, api_tsdb_status, api_flags;
 route_fn api_healthy, api_ready, api_reload, api_influx_health;
 route_fn api_metrics, api_metrics_host, api_page;
 route_fn api_influx_write, api_influx_write2, api_influx_ping, api_influx_query;
+route_fn api_remote_write, api_import;
 
 #endif

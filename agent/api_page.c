@@ -74,15 +74,18 @@ static int put_local(void *arg, const struct local_sample *s)
     return page->x.out->err;
 }
 
-static void put_metrics(struct app *a, struct response *p, bool host_only)
+/* Text is what there is, whatever a scraper would like better; names as it wants them. */
+static void put_metrics(struct app *a, const struct request *r, struct response *p, bool host_only)
 {
+    struct exposition_format format = exposition_negotiate(r->header[HDR_ACCEPT]);
     struct metrics_page page = {.host_only = host_only};
     if (!a->engine) {
         response_fail(p, "unavailable", "nothing is collected here");
         return;
     }
-    p->content_type = "text/plain; version=0.0.4; charset=utf-8";
+    p->content_type = exposition_content_type(&format);
     exposition_init(&page.x, &p->body);
+    page.x.escaping = format.escaping;
     int rc = collector_engine_latest(a->engine, put_local, &page);
     exposition_release(&page.x);
     if (rc < 0) response_fail(p, "internal", "cannot write the metrics: %s", err_text(rc));
@@ -90,12 +93,10 @@ static void put_metrics(struct app *a, struct response *p, bool host_only)
 
 void api_metrics(struct app *a, struct request *r, struct response *p)
 {
-    UNUSED(r);
-    put_metrics(a, p, false);
+    put_metrics(a, r, p, false);
 }
 
 void api_metrics_host(struct app *a, struct request *r, struct response *p)
 {
-    UNUSED(r);
-    put_metrics(a, p, true);
+    put_metrics(a, r, p, true);
 }

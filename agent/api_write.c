@@ -28,22 +28,39 @@ static void remember_database(struct app *a, struct str name)
     pthread_mutex_unlock(&a->lock);
 }
 
-/* What stood in the way of the first line or sample that was not taken. */
-static void refuse_part(struct response *p, const struct push_result *res)
+/* What stood in the way of the first line or series that was not taken. */
+static void refuse_part(struct response *p, const struct push_result *res, const char *unit)
 {
     const struct errmsg *e = &res->first_error;
-    size_t dropped = res->bad_lines + res->dropped_samples;
+    size_t dropped = res->bad_lines + res->dropped_samples + res->dropped_histograms;
     if (e->line > 0)
-        response_fail(p, "bad_data", "partial write: line %d: %s dropped=%zu", e->line, e->text,
+        response_fail(p, "bad_data", "partial write: %s %d: %s dropped=%zu", unit, e->line, e->text,
                       dropped);
     else
         response_fail(p, "bad_data", "partial write: %s dropped=%zu", e->text, dropped);
 }
 
-static void unavailable(struct response *p, const char *why)
+void api_unavailable(struct response *p, const char *why)
 {
     response_fail(p, "unavailable", "%s", why);
     response_header(p, "Retry-After", "5");
+}
+
+void api_answer_push(struct app *a, struct response *p, int rc, const struct push_result *res,
+                     const char *unit)
+{
+    bool malformed = rc == E_PARSE;
+    if (rc == 0 || malformed) rc = res->samples ? tsdb_wait(a->db, res->lsn) : 0;
+    if (rc < 0)
+        api_unavailable(p, rc == E_UNAVAILABLE ? "the store takes no writes now, try again"
+                                               : err_text(rc));
+    else if (malformed)
+        response_fail(p, "bad_data", "%s %d: %s; %zu samples before it are stored", unit,
+                      res->first_error.line, res->first_error.text, res->samples);
+    else if (res->bad_lines || res->dropped_samples || res->dropped_histograms)
+        refuse_part(p, res, unit);
+    else
+        p->status = 204;
 }
 
 static void write_lines(struct app *a, struct request *r, struct response *p)
@@ -63,14 +80,7 @@ static void write_lines(struct app *a, struct request *r, struct response *p)
         return;
     }
     int rc = push_influx(a->pusher, r->body, precision, &res);
-    if (rc == 0 && res.samples) rc = tsdb_wait(a->db, res.lsn);
-    if (rc < 0)
-        unavailable(p, rc == E_UNAVAILABLE ? "the store takes no writes now, try again"
-                                           : err_text(rc));
-    else if (res.bad_lines || res.dropped_samples)
-        refuse_part(p, &res);
-    else
-        p->status = 204;
+    api_answer_push(a, p, rc, &res, "line");
     response_header(p, "X-Influxdb-Version", INFLUX_VERSION);
 }
 

@@ -27,7 +27,7 @@ struct app_settings {
     int64_t query_timeout_ms, lookback_ms;
     uint64_t query_samples, query_series;
     size_t query_memory, body_bytes, decoded_bytes;
-    bool influx;
+    bool influx, remote_write;
 };
 
 struct config;

@@ -237,7 +237,8 @@ static const struct conf_table query_table = {
 static const struct conf_option ingest_options[] = {
     {.key = "influx", .type = CONF_BOOL, .offset = FIELD(influx), .dflt = "true",
      .help = "Take Influx line protocol at /write and /api/v2/write."},
-    NOT_YET("remote_write"),
+    {.key = "remote_write", .type = CONF_BOOL, .offset = FIELD(remote_write), .dflt = "true",
+     .help = "Take Prometheus' remote write, 1.0 and 2.0, at /api/v1/write."},
     NOT_YET("otlp"),
     NOT_YET("statsd"),
 };

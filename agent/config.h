@@ -49,7 +49,7 @@ struct config_query {
     int64_t lookback_ms;
 };
 struct config_ingest {
-    bool influx;
+    bool influx, remote_write;
 };
 struct config_log {
     int level, format; /* enum log_level; 1: JSON */

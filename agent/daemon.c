@@ -129,6 +129,7 @@ static void publish_settings(struct daemon *d, const struct config *c)
         .body_bytes = (size_t)c->limits.body_bytes,
         .decoded_bytes = (size_t)c->limits.decoded_bytes,
         .influx = c->ingest.influx,
+        .remote_write = c->ingest.remote_write,
     };
     host_of_url(c->http.external_url, s.external_host);
     app_set_settings(&d->app, &s);

@@ -219,6 +219,7 @@ static int read_body(const struct route *route, struct request *r, const struct 
 {
     struct errmsg err = {0};
     if (!(route->flags & (ROUTE_FORM | ROUTE_BODY)) || r->body.len == 0) return 0;
+    if (route->flags & ROUTE_RAW) return 0;
     int rc = request_decode_body(r, decoded, &r->body);
     if (rc == E_UNSUPPORTED) {
         response_error(p, 415, "bad_data", "Content-Encoding must be gzip, deflate or identity");

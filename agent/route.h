@@ -30,6 +30,7 @@ enum route_flag {
     ROUTE_STORE = 1 << 2,  /* 503 until the store is open */
     ROUTE_INFLUX = 1 << 3, /* errors in InfluxDB's shape */
     ROUTE_STRICT = 1 << 4, /* our own: parameters that are not in the row are refused */
+    ROUTE_RAW = 1 << 5,    /* the body as sent: the handler undoes its coding */
 };
 
 /* How a parameter's value is written. */

@@ -28,7 +28,7 @@ const char *const route_group_names[ROUTE_GROUPS] = {
 enum { G = HTTP_GET | HTTP_HEAD, P = HTTP_POST, GP = HTTP_GET | HTTP_HEAD | HTTP_POST };
 enum { U = HTTP_POST | HTTP_PUT };
 enum { FORM = ROUTE_FORM, BODY = ROUTE_BODY, STORE = ROUTE_STORE, INFLUX = ROUTE_INFLUX };
-enum { STRICT = ROUTE_STRICT };
+enum { STRICT = ROUTE_STRICT, RAW = ROUTE_RAW };
 enum { NEEDED = true, MAYBE = false };
 
 #define PARAMS(list) .params = (list), .param_count = COUNT(list)
@@ -117,6 +117,10 @@ static const struct route_param write2_params[] = {
     {"bucket", PARAM_TEXT, MAYBE, "`db` or `db/rp`; remembered, and means nothing else"},
     P_PRECISION,
 };
+static const struct route_param import_params[] = {
+    {"extra_label", PARAM_TEXT, MAYBE, "`name=value`, put on every sample; may be repeated"},
+    {"timestamp", PARAM_NUMBER, MAYBE, "of samples without one, in ms; now if absent"},
+};
 static const struct route_param ping_params[] = {
     {"verbose", PARAM_BOOL, MAYBE, "200 with the version instead of 204"},
 };
@@ -178,6 +182,10 @@ const struct route routes[] = {
      "Tells settings under Prometheus' names.", NO_PARAMS},
     {G, "/api/v1/openapi.yaml", SCOPE_READ, HTTP_STATUS, 0, api_openapi, GROUP_PROMETHEUS,
      "Describes this API as OpenAPI 3.1.", NO_PARAMS, .sends = "application/yaml"},
+    {P, "/api/v1/write", SCOPE_WRITE, HTTP_WRITE, BODY | RAW | STORE, api_remote_write, GROUP_PROMETHEUS,
+     "Stores samples: remote write 1.0 and 2.0.", NO_PARAMS, .body_type = "application/x-protobuf"},
+    {P, "/api/v1/import/prometheus", SCOPE_WRITE, HTTP_WRITE, BODY | STORE, api_import, GROUP_PROMETHEUS,
+     "Stores the samples of an exposition.", PARAMS(import_params), .body_type = TEXT_PLAIN},
 
     {GP, "/federate", SCOPE_READ, HTTP_QUERY, FORM | STORE, api_federate, GROUP_PROMETHEUS,
      "Exposes the newest sample of every selected series, with its time.", PARAMS(federate_params), .sends = TEXT_PLAIN},

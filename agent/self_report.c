@@ -30,6 +30,8 @@ enum {
     PUSH_BAD_LINES,
     PUSH_STRINGS,
     PUSH_DROPPED,
+    PUSH_HISTOGRAMS,
+    PUSH_EXEMPLARS,
     TSDB_HEAD_SERIES,
     TSDB_HEAD_BYTES,
     TSDB_SAMPLES,
@@ -111,6 +113,10 @@ const struct metric self_report_metrics[] = {
         "String fields of pushed data, which are not stored.", METRIC_COUNTER, UNIT_NONE, false},
     [PUSH_DROPPED] = {"tocsin_push_samples_dropped_total",
         "Samples of pushed data refused: limits, too old, too new.", METRIC_COUNTER, UNIT_NONE, false},
+    [PUSH_HISTOGRAMS] = {"tocsin_push_histograms_dropped_total",
+        "Native histograms of pushed data, which are not stored.", METRIC_COUNTER, UNIT_NONE, false},
+    [PUSH_EXEMPLARS] = {"tocsin_push_exemplars_dropped_total",
+        "Exemplars of pushed data, which are not stored.", METRIC_COUNTER, UNIT_NONE, false},
     [TSDB_HEAD_SERIES] = {"tocsin_tsdb_head_series",
         "Series in memory.", METRIC_GAUGE, UNIT_NONE, false},
     [TSDB_HEAD_BYTES] = {"tocsin_tsdb_head_bytes",
@@ -273,6 +279,8 @@ static void report_push(void *arg, struct collect *c)
         {PUSH_BAD_LINES, (double)s.bad_lines      },
         {PUSH_STRINGS,   (double)s.dropped_strings},
         {PUSH_DROPPED,   (double)s.dropped_samples},
+        {PUSH_HISTOGRAMS, (double)s.dropped_histograms},
+        {PUSH_EXEMPLARS, (double)s.dropped_exemplars},
     };
     emit_figures(c, figures, COUNT(figures));
 }

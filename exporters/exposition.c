@@ -5,7 +5,7 @@
 
 #include <assert.h>
 
-enum { FAMILY_MAX = 4096 };
+enum { FAMILY_MAX = 4096, ESCAPED_MAX = 1 << 16 };
 
 /* What the text format calls each type; those it does not know go by their nearest. */
 static const char *const type_names[] = {
@@ -28,12 +28,14 @@ static const struct {
 
 void exposition_init(struct exposition *x, struct buf *out)
 {
-    *x = (struct exposition){.out = out, .family = BUF_INIT(FAMILY_MAX)};
+    *x = (struct exposition){
+        .out = out, .family = BUF_INIT(FAMILY_MAX), .escaped = BUF_INIT(ESCAPED_MAX)};
 }
 
 void exposition_release(struct exposition *x)
 {
     buf_release(&x->family);
+    buf_release(&x->escaped);
 }
 
 static struct str family_of(struct str name, enum metric_type type)
@@ -68,12 +70,23 @@ static void add_quoted(struct buf *out, struct str s)
     buf_addch(out, '"');
 }
 
-static void add_metric_name(struct buf *out, struct str name)
+/* What a name is called here: itself, or escaped into x->escaped, where it stays until the next. A
+ * legacy name is left alone under all schemes. */
+static struct str written(struct exposition *x, struct str name)
 {
+    if (x->escaping == ESCAPING_NONE || metric_name_is_legacy(name)) return name;
+    buf_reset(&x->escaped);
+    if (name_escape(name, x->escaping, &x->escaped) < 0) return name;
+    return (struct str){x->escaped.p, x->escaped.len};
+}
+
+static void add_metric_name(struct exposition *x, struct str name)
+{
+    name = written(x, name);
     if (metric_name_is_legacy(name))
-        buf_add(out, name.p, name.len);
+        buf_add(x->out, name.p, name.len);
     else
-        add_quoted(out, name);
+        add_quoted(x->out, name);
 }
 
 static void begin_family(struct exposition *x, struct str family, const char *help,
@@ -84,25 +97,26 @@ static void begin_family(struct exposition *x, struct str family, const char *he
     buf_add(&x->family, family.p, family.len);
     if (*help) {
         buf_addstr(x->out, "# HELP ");
-        add_metric_name(x->out, family);
+        add_metric_name(x, family);
         buf_addch(x->out, ' ');
         add_escaped(x->out, str_of(help), false);
         buf_addch(x->out, '\n');
     }
     buf_addstr(x->out, "# TYPE ");
-    add_metric_name(x->out, family);
+    add_metric_name(x, family);
     buf_addf(x->out, " %s\n", type_names[type]);
 }
 
-static void add_label(struct buf *out, struct label l, bool first)
+static void add_label(struct exposition *x, struct label l, bool first)
 {
-    if (!first) buf_addch(out, ',');
-    if (label_name_is_legacy(l.name))
-        buf_add(out, l.name.p, l.name.len);
+    struct str name = written(x, l.name);
+    if (!first) buf_addch(x->out, ',');
+    if (label_name_is_legacy(name))
+        buf_add(x->out, name.p, name.len);
     else
-        add_quoted(out, l.name);
-    buf_addch(out, '=');
-    add_quoted(out, l.value);
+        add_quoted(x->out, name);
+    buf_addch(x->out, '=');
+    add_quoted(x->out, l.value);
 }
 
 void exposition_sample(struct exposition *x, const char *name, const char *help,
@@ -110,14 +124,14 @@ void exposition_sample(struct exposition *x, const char *name, const char *help,
 {
     assert(name && help);
     struct str metric = {name, strlen(name)};
-    bool legacy = metric_name_is_legacy(metric), first = legacy;
     begin_family(x, family_of(metric, type), help, type);
-    if (legacy) buf_add(x->out, metric.p, metric.len);
-    if (!legacy || labels.count) buf_addch(x->out, '{');
-    if (!legacy) add_quoted(x->out, metric);
+    bool outside = metric_name_is_legacy(written(x, metric)), first = outside;
+    if (outside) add_metric_name(x, metric);
+    if (!outside || labels.count) buf_addch(x->out, '{');
+    if (!outside) add_metric_name(x, metric);
     for (size_t i = 0; i < labels.count; i++, first = false)
-        add_label(x->out, labels.v[i], first);
-    if (!legacy || labels.count) buf_addch(x->out, '}');
+        add_label(x, labels.v[i], first);
+    if (!outside || labels.count) buf_addch(x->out, '}');
     buf_addch(x->out, ' ');
     buf_adddouble(x->out, v);
     buf_addch(x->out, '\n');

@@ -8,12 +8,15 @@
 #define TOCSIN_EXPORTERS_EXPOSITION_H
 
 #include "core/buf.h"
+#include "exporters/escaping.h"
 #include "tsdb/labels.h"
 #include "tsdb/tsdb.h"
 
 struct exposition {
     struct buf *out;
     struct buf family; /* name of the family being written */
+    enum escaping escaping; /* of names that are not of the old alphabet; NONE: in quotes */
+    struct buf escaped;     /* scratch */
 };
 
 void exposition_init(struct exposition *x, struct buf *out);

@@ -1,11 +1,12 @@
 /* compliance_data.h -- the corpora of labels/, model/ and http-api/: matchers, regular expressions,
- * durations, fingerprints, parameters, samples.
+ * durations, fingerprints, escaped names, parameters, samples.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TOCSIN_TESTS_UNIT_COMPLIANCE_DATA_H
 #define TOCSIN_TESTS_UNIT_COMPLIANCE_DATA_H
 
 #include "agent/api.h"
+#include "exporters/escaping.h"
 #include "tests/unit/compliance.h"
 
 static inline bool case_matcher(struct trial *t, const json_t *c)
@@ -87,6 +88,30 @@ static inline bool case_fingerprint(struct trial *t, const json_t *c)
     snprintf(text, sizeof text, "%016llx", (unsigned long long)labels_fingerprint(ls));
     return str_eq(str_of(text), text_of(&t->arena, c, "fingerprint")) ||
            reject(t, "fingerprint %s", text);
+}
+
+/* name escaped by a scheme, or back; want absent: not asked for. */
+static inline bool escapes_to(struct trial *t, const json_t *c, const char *from, const char *want,
+                              enum escaping scheme, bool back)
+{
+    struct buf b = BUF_INIT(1 << 16);
+    struct str in = text_of(&t->arena, c, from), out = text_of(&t->arena, c, want);
+    if (!in.p || !out.p) return true;
+    int rc = back ? name_unescape(in, scheme, &b) : name_escape(in, scheme, &b);
+    bool ok = (rc == 0 && str_eq((struct str){b.p, b.len}, out)) ||
+              reject(t, "%s: %.*s", want, (int)b.len, b.p ? b.p : "");
+    buf_release(&b);
+    return ok;
+}
+
+static inline bool case_escaping(struct trial *t, const json_t *c)
+{
+    return escapes_to(t, c, "name", "underscores", ESCAPING_UNDERSCORES, false) &&
+           escapes_to(t, c, "name", "dots", ESCAPING_DOTS, false) &&
+           escapes_to(t, c, "dots", "dots_then_unescaped", ESCAPING_DOTS, true) &&
+           escapes_to(t, c, "name", "values", ESCAPING_VALUES, false) &&
+           escapes_to(t, c, "values", "name", ESCAPING_VALUES, true) &&
+           escapes_to(t, c, "escaped_values", "unescaped", ESCAPING_VALUES, true);
 }
 
 static inline bool case_parameter(struct trial *t, const json_t *c)

@@ -74,6 +74,9 @@ static const struct corpus corpora[] = {
     {"model/fingerprints", "model/fingerprints*.json", load_list, case_fingerprint,
      "{'labels': {}, 'fingerprint': 'cbf29ce484222325'}",
      "{'labels': {'a': 'b'}, 'fingerprint': 'cbf29ce484222325'}"},
+    {"model/name-escaping", "model/name-escaping*.json", load_list, case_escaping,
+     "{'name': 'a.b_c', 'underscores': 'a_b_c', 'dots': 'a_dot_b__c', 'dots_then_unescaped': 'a.b_c', 'values': 'U__a_2e_b__c'}",
+     "{'name': 'a.b_c', 'underscores': 'a_b_c', 'dots': 'a_dot_b_c', 'dots_then_unescaped': 'a.b_c', 'values': 'U__a_2e_b__c'}"},
     {"exposition/text-families", "exposition/text-families*.json", load_list, case_families,
      "{'input': '# HELP a b\\n# TYPE a counter\\na{c=\\u0022d\\u0022} 1 5\\n', 'families': [{'name': 'a', 'help': 'b', 'type': 'counter', 'metrics': [{'labels': {'c': 'd'}, 'counter': {'value': 1}, 'timestamp_ms': 5}]}]}",
      "{'input': '# HELP a b\\n# TYPE a counter\\na{c=\\u0022d\\u0022} 1 5\\n', 'families': [{'name': 'a', 'help': 'b', 'type': 'gauge', 'metrics': [{'labels': {'c': 'd'}, 'gauge': {'value': 1}, 'timestamp_ms': 5}]}]}"},
@@ -113,7 +116,6 @@ static const struct corpus corpora[] = {
 static const struct {
     const char *name, *why;
 } absent[] = {
-    {"model/name-escaping", "name escaping is not built"},
     {"relabel/relabel", "relabelling is not built"},
     {"relabel/validate", "relabelling is not built"},
 };
