@@ -9,7 +9,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "collector/expo_strict_int.h"
 
-#include <math.h>
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <xxhash.h>
@@ -393,6 +393,7 @@ static int read_series(struct strict *s, const struct expo_entry *e)
     l.at = (struct expo_place){s->line, 1, (int)MAX(name_len, (size_t)1)};
     raw.type = METRIC_UNKNOWN; /* le and quantile as written */
     int rc = expo_labels(&raw, EXPO_OPENMETRICS, &b, &s->scratch, &err);
+    if (rc == -ENOMEM) return s->rc = rc;
     if (rc < 0) {
         strict_fail(s, l.at, "%s", err.text);
         return 0;
