@@ -111,8 +111,8 @@ const char *api_query_error(int rc, const struct errmsg *err, char buffer[API_PA
                             const char **text);
 void api_fail_query(struct response *p, int rc, const struct errmsg *err);
 
-/* Answers for pushed data: 204 once it is on disk, 400 with what could not be taken and where (unit:
- * what its positions count), 503 when a later try could mend it. */
+/* Answers for pushed data: 204 once it is on disk, 400 with what could not be taken and where
+ * (unit: what its positions count), 503 when a later try could mend it. */
 void api_answer_push(struct app *a, struct response *p, int rc, const struct push_result *res,
                      const char *unit);
 void api_unavailable(struct response *p, const char *why);

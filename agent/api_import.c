@@ -36,7 +36,9 @@ void api_import(struct app *a, struct request *r, struct response *p)
 {
     struct label extra[EXTRA_LABELS_MAX];
     struct push_result res = {0};
-    struct push_text how = {.extra = {extra, 0}};
+    struct push_text how = {
+        .extra = {extra, 0}
+    };
     if (read_extra(r, p, extra, &how.extra.count) < 0 || read_how(r, p, &how) < 0) return;
     int rc = push_text(a->pusher, r->body, &how, &res);
     api_answer_push(a, p, rc, &res, "line");

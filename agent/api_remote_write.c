@@ -20,8 +20,8 @@ static bool version_of(const struct request *r, enum remote_write *out)
         const char *message;
         enum remote_write version;
     } messages[] = {
-        {"prometheus.WriteRequest",          REMOTE_WRITE_1},
-        {"io.prometheus.write.v2.Request",   REMOTE_WRITE_2},
+        {"prometheus.WriteRequest",        REMOTE_WRITE_1},
+        {"io.prometheus.write.v2.Request", REMOTE_WRITE_2},
     };
     struct str rest = str_of(r->header[HDR_CONTENT_TYPE]);
     *out = REMOTE_WRITE_1;

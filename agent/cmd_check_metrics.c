@@ -18,8 +18,8 @@
 enum { INPUT_MAX = 64 << 20, FAMILIES_MAX = 1 << 30 };
 
 const struct cmd_option check_metrics_options[] = {
-    {"--strict", 0, NULL, NULL, "OpenMetrics 1.0 to the letter; no findings of style"},
-    {"--json", 0, NULL, NULL, "print the problems as JSON, on standard output"},
+    {"--strict",                                             0, NULL, NULL, "OpenMetrics 1.0 to the letter; no findings of style"},
+    {"--json",                                                  0, NULL, NULL, "print the problems as JSON, on standard output"},
     {0},
 };
 
@@ -71,7 +71,10 @@ int run_check_metrics(const struct cmd *c)
     families_init(&families, FAMILIES_MAX);
     diags_init(&diags);
     int rc = read_input(path, &text);
-    struct expo_input in = {{text.p ? text.p : "", text.len}, shown, &diags};
+    struct expo_input in = {
+        {text.p ? text.p : "", text.len},
+        shown, &diags
+    };
     if (rc == 0) rc = check(&families, &in, cmd_given(c, "--strict"));
     if (rc < 0 && rc != E_PARSE)
         diags_add(&diags, DIAG_ERROR, shown, (struct str){NULL, 0}, 0, 0, 0, NULL,

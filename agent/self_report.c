@@ -273,14 +273,14 @@ static void report_push(void *arg, struct collect *c)
     struct push_stats s;
     pusher_stats(a->pusher, &s);
     const struct figure figures[] = {
-        {PUSH_REQUESTS,  (double)s.requests       },
-        {PUSH_LINES,     (double)s.lines          },
-        {PUSH_SAMPLES,   (double)s.samples        },
-        {PUSH_BAD_LINES, (double)s.bad_lines      },
-        {PUSH_STRINGS,   (double)s.dropped_strings},
-        {PUSH_DROPPED,   (double)s.dropped_samples},
+        {PUSH_REQUESTS,   (double)s.requests          },
+        {PUSH_LINES,      (double)s.lines             },
+        {PUSH_SAMPLES,    (double)s.samples           },
+        {PUSH_BAD_LINES,  (double)s.bad_lines         },
+        {PUSH_STRINGS,    (double)s.dropped_strings   },
+        {PUSH_DROPPED,    (double)s.dropped_samples   },
         {PUSH_HISTOGRAMS, (double)s.dropped_histograms},
-        {PUSH_EXEMPLARS, (double)s.dropped_exemplars},
+        {PUSH_EXEMPLARS,  (double)s.dropped_exemplars },
     };
     emit_figures(c, figures, COUNT(figures));
 }

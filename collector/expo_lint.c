@@ -61,7 +61,8 @@ static bool is_camel(struct str s)
 
 static void lint_help(const struct lint *l)
 {
-    if (l->family->help.len == 0) warn(l, l->family->at, "say what it is in a HELP line", "no help text");
+    if (l->family->help.len == 0)
+        warn(l, l->family->at, "say what it is in a HELP line", "no help text");
 }
 
 static const struct {
@@ -173,15 +174,14 @@ static void lint_type_word(const struct lint *l)
 
 static void lint_name(const struct lint *l)
 {
-    static const char *const abbreviations[] = {"s",  "ms", "us", "ns", "sec", "b", "kb", "mb",
-                                                "gb", "tb", "pb", "m",  "h",   "d"};
+    static const char *const abbreviations[] = {"s",  "ms", "us", "ns", "sec", "b", "kb",
+                                                "mb", "gb", "tb", "pb", "m",   "h", "d"};
     const struct family *family = l->family;
     if (memchr(family->name.p, ':', family->name.len))
         warn(l, family->at, "colons are for recording rules",
              "metric names should not contain ':'");
     if (is_camel(family->name))
-        warn(l, family->at, NULL,
-             "metric names should be written in 'snake_case' not 'camelCase'");
+        warn(l, family->at, NULL, "metric names should be written in 'snake_case' not 'camelCase'");
     for (size_t i = 0; i < COUNT(abbreviations); i++)
         if (has_word(family->name, str_of(abbreviations[i]))) {
             warn(l, family->at, "write the unit out: _seconds, _bytes",
@@ -291,8 +291,8 @@ static void lint_collisions(const struct lint *l)
 int families_lint(struct families *f, const struct expo_input *in)
 {
     static void (*const checks[])(const struct lint *l) = {
-        lint_help, lint_unit, lint_counter,    lint_reserved,
-        lint_type_word, lint_name, lint_labels, lint_collisions,
+        lint_help,      lint_unit, lint_counter, lint_reserved,
+        lint_type_word, lint_name, lint_labels,  lint_collisions,
     };
     bool openmetrics = expo_is_openmetrics(in->text);
     for (const struct family *family = f->first; family; family = family->next) {

@@ -57,8 +57,8 @@ static int see(struct strict *s, struct str name, struct labels labels, uint64_t
     uint64_t hash = labels_hash(labels) ^ XXH3_64bits_withSeed(name.p, name.len, time) ^
                     (uint64_t)(uintptr_t)s->family >> 4;
     for (const struct seen *e = *seen_slot(s, hash); e; e = e->next)
-        if (e->hash == hash && e->family == s->family && str_eq(e->name, name) &&
-            e->time == time && labels_eq(e->labels, labels))
+        if (e->hash == hash && e->family == s->family && str_eq(e->name, name) && e->time == time &&
+            labels_eq(e->labels, labels))
             return 1;
     struct seen *e = arena_zalloc(&s->f->arena, sizeof *e);
     if (!e) return no_memory(s);
@@ -83,8 +83,7 @@ static int claim_names(struct strict *s, struct family *family)
                                   part->suffix);
         if (!name) return no_memory(s);
         rc = families_claim(s->f, str_of(name), family);
-        if (rc == 1)
-            strict_fail(s, family->at, "the name \"%s\" belongs to a family above", name);
+        if (rc == 1) strict_fail(s, family->at, "the name \"%s\" belongs to a family above", name);
     }
     return rc < 0 ? no_memory(s) : 0;
 }

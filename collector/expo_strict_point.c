@@ -1,4 +1,5 @@
-/* expo_strict_point.c -- what OpenMetrics 1.0 asks of samples by type, and of histograms as a whole.
+/* expo_strict_point.c -- what OpenMetrics 1.0 asks of samples by type, and of histograms as a
+ * whole.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "collector/expo_strict_int.h"
@@ -152,10 +153,8 @@ void strict_end_point(struct strict *s)
     }
     if (p.has_count && p.count != p.population)
         strict_fail(s, p.at, "%s is not what the bucket with le=\"+Inf\" says", count);
-    if (p.has_sum && !p.has_count)
-        strict_fail(s, p.at, "%s needs %s beside it", sum, count);
-    if (p.has_count && !p.has_sum)
-        strict_fail(s, p.at, "%s needs %s beside it", count, sum);
+    if (p.has_sum && !p.has_count) strict_fail(s, p.at, "%s needs %s beside it", sum, count);
+    if (p.has_count && !p.has_sum) strict_fail(s, p.at, "%s needs %s beside it", count, sum);
     if (!gauge && p.has_sum && p.negative_bound)
         strict_fail(s, p.at, "a histogram with negative bounds has no _sum");
     if (gauge && p.negative_sum && !p.negative_bound)

@@ -95,7 +95,8 @@ static int unescape(struct text_reader *r, struct str text, bool quotes, struct 
             char next = i + 1 < text.len ? text.p[i + 1] : '\0';
             if (next != '\\' && next != 'n' && !(quotes && next == '"')) {
                 r->p = text.p + i;
-                return fail(r, "invalid escape sequence: use \\\\, \\n%s", quotes ? " or \\\"" : "");
+                return fail(r, "invalid escape sequence: use \\\\, \\n%s",
+                            quotes ? " or \\\"" : "");
             }
             c = next == 'n' ? '\n' : next;
             i++;
@@ -122,7 +123,8 @@ static int read_quoted(struct text_reader *r, const char *what, struct str *out)
 static bool is_name_byte(char c, bool first, bool colon)
 {
     unsigned char u = (unsigned char)c;
-    return (u < 0x80 && isalpha(u)) || u == '_' || (colon && u == ':') || (!first && u < 0x80 && isdigit(u));
+    return (u < 0x80 && isalpha(u)) || u == '_' || (colon && u == ':') ||
+           (!first && u < 0x80 && isdigit(u));
 }
 
 /* A bare or quoted name; an empty one when neither stands here. */
@@ -171,8 +173,7 @@ static struct family *family_of_part(const struct families *f, struct str name)
 static int find_family(struct text_reader *r, struct str name, struct expo_place place,
                        struct family **out)
 {
-    if (!metric_name_is_valid(name))
-        return fail(r, "invalid metric name \"%.*s\"", SHOWN(name));
+    if (!metric_name_is_valid(name)) return fail(r, "invalid metric name \"%.*s\"", SHOWN(name));
     *out = families_find(r->f, name);
     if (!*out) *out = family_of_part(r->f, name);
     if (*out) return 0;
@@ -207,8 +208,7 @@ static int read_type(struct text_reader *r, struct family *family)
     };
     struct str word = {r->p, (size_t)(r->end - r->p)};
     if (family->has_type || family->samples)
-        return fail(r,
-                    "second TYPE line for metric name \"%.*s\", or TYPE reported after samples",
+        return fail(r, "second TYPE line for metric name \"%.*s\", or TYPE reported after samples",
                     SHOWN(family->name));
     for (size_t i = 0; i < COUNT(types); i++) {
         if (!str_eq_nocase(word, str_of(types[i].name))) continue;
@@ -295,8 +295,7 @@ static int read_label(struct text_reader *r, struct sample_line *s)
     struct str name;
     int rc = read_name(r, false, &name);
     if (rc < 0) return rc;
-    if (name.len == 0)
-        return fail(r, "invalid label name for metric \"%.*s\"", SHOWN(s->name));
+    if (name.len == 0) return fail(r, "invalid label name for metric \"%.*s\"", SHOWN(s->name));
     skip_blanks(r);
     if (!at(r, '=')) return take_inner_name(r, s, name);
     if ((rc = add_label(r, s, name)) < 0) return rc;
@@ -331,7 +330,8 @@ static int read_labels(struct text_reader *r, struct sample_line *s)
 
 static int check_population(struct text_reader *r, const struct sample_line *s, double v)
 {
-    bool histogram = s->family->type == METRIC_HISTOGRAM || s->family->type == METRIC_GAUGE_HISTOGRAM;
+    bool histogram =
+        s->family->type == METRIC_HISTOGRAM || s->family->type == METRIC_GAUGE_HISTOGRAM;
     if (!histogram || !(v < 0) || str_ends(s->name, STR("_sum"))) return 0;
     if (s->has_bound)
         return fail(r, "negative bucket population for histogram \"%.*s\"", SHOWN(s->family->name));

@@ -14,8 +14,8 @@
 
 enum {
     CACHE_MAX_BYTES = 64 << 20,
-    ARENA_MAX_BYTES = 64 << 20,       /* of one line's head, or one message's symbols */
-    SCRATCH_MAX_BYTES = 1 << 20,      /* one series, unescaped */
+    ARENA_MAX_BYTES = 64 << 20,  /* of one line's head, or one message's symbols */
+    SCRATCH_MAX_BYTES = 1 << 20, /* one series, unescaped */
     POINTS_MAX = PUSH_BATCH + INFLUX_FIELDS_MAX,
     IDLE_POINTS_MAX = 4 * PUSH_BATCH, /* more are not kept */
 };
@@ -216,7 +216,8 @@ static int append_piece(struct push *s, struct tsdb_point *points, struct push_s
 int push_flush(struct push *s)
 {
     for (size_t i = 0; i < s->count; i += PUSH_BATCH) {
-        int rc = append_piece(s, s->points + i, s->sources + i, MIN(s->count - i, (size_t)PUSH_BATCH));
+        int rc =
+            append_piece(s, s->points + i, s->sources + i, MIN(s->count - i, (size_t)PUSH_BATCH));
         if (rc < 0) return rc;
     }
     s->count = 0;

@@ -58,8 +58,8 @@ static void series_init(struct series *t, enum remote_write version, struct str 
 static enum series_field field_of(enum remote_write version, const struct pb_field *f)
 {
     static const enum series_field of_1[] = {[1] = F_LABEL, F_SAMPLE, F_EXEMPLAR, F_HISTOGRAM};
-    static const enum series_field of_2[] = {[1] = F_LABEL, F_SAMPLE, F_HISTOGRAM, F_EXEMPLAR,
-                                             F_METADATA};
+    static const enum series_field of_2[] = {
+        [1] = F_LABEL, F_SAMPLE, F_HISTOGRAM, F_EXEMPLAR, F_METADATA};
     uint32_t number = f->tag >> 3;
     if ((f->tag & 7) != PB_BYTES) {
         bool unpacked = version == REMOTE_WRITE_2 && f->tag == PB_TAG(1, PB_VARINT);
@@ -276,7 +276,8 @@ static struct str key_of(struct push *s, const struct series *t)
     return (struct str){s->scratch.p, s->scratch.len};
 }
 
-/* --- metadata ---------------------------------------------------------------------------------- */
+/* --- metadata ----------------------------------------------------------------------------------
+ */
 
 static enum metric_type type_of(uint64_t type)
 {
@@ -390,8 +391,9 @@ static void refuse_histograms(struct push *s, const struct series *t)
 {
     struct errmsg e = {0};
     if (t->histograms == 0) return;
-    errmsg_at(&e, E_UNSUPPORTED, t->number, 0,
-              "native histograms are not stored: send classic ones (send_native_histograms: false)");
+    errmsg_at(
+        &e, E_UNSUPPORTED, t->number, 0,
+        "native histograms are not stored: send classic ones (send_native_histograms: false)");
     s->r->dropped_histograms += t->histograms;
     push_note_error(s, &e);
 }

@@ -13,7 +13,7 @@ struct import {
     const struct push_text *how;
     struct expo x;
     size_t prefix_len;
-    struct buf labels;  /* scratch of expo_labels */
+    struct buf labels; /* scratch of expo_labels */
     struct metric_metadata metadata;
     struct buf help;
 };
@@ -73,8 +73,7 @@ static int find_series(struct push *s, const struct expo_entry *e, const struct 
 static int take_series(struct push *s, const struct expo_entry *e, struct errmsg *err)
 {
     const struct import *m = s->format;
-    const struct push_source from = {
-        .head = e->series, .pos = (size_t)e->type, .line = e->line};
+    const struct push_source from = {.head = e->series, .pos = (size_t)e->type, .line = e->line};
     struct errmsg why = {0};
     tsdb_ref ref = 0;
     int64_t t_ms = e->has_timestamp ? e->timestamp_ms : m->how->t_ms ? m->how->t_ms : s->now_ms;
@@ -93,7 +92,8 @@ static int take_series(struct push *s, const struct expo_entry *e, struct errmsg
     return push_point(s, &from, ref, t_ms, e->value);
 }
 
-/* --- metadata ---------------------------------------------------------------------------------- */
+/* --- metadata ----------------------------------------------------------------------------------
+ */
 
 /* What the lines so far said of one family goes to the store; what that refuses is left out. */
 static void end_metadata(struct push *s, struct import *m)
@@ -158,10 +158,12 @@ static int run(struct push *s, struct import *m)
 
 int push_text(struct pusher *p, struct str body, const struct push_text *how, struct push_result *r)
 {
-    struct import m = {.how = how,
-                       .labels = BUF_INIT(SERIES_MAX_BYTES),
-                       .help = BUF_INIT(SERIES_MAX_BYTES),
-                       .metadata = {.help = STR(""), .unit = STR("")}};
+    struct import m = {
+        .how = how,
+        .labels = BUF_INIT(SERIES_MAX_BYTES),
+        .help = BUF_INIT(SERIES_MAX_BYTES),
+        .metadata = {.help = STR(""), .unit = STR("")}
+    };
     struct push *s = push_begin(p, resolve, &m, r);
     if (!s) return -ENOMEM;
     expo_init(&m.x, body, how->format);

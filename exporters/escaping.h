@@ -24,8 +24,8 @@ int name_unescape(struct str name, enum escaping scheme, struct buf *out);
 
 /* What a text exposition is to look like. */
 struct exposition_format {
-    bool v1;         /* 1.0.0: names may stand in quotes */
-    bool said;       /* the reader named a scheme */
+    bool v1;   /* 1.0.0: names may stand in quotes */
+    bool said; /* the reader named a scheme */
     enum escaping escaping;
 };
 /* The best of an Accept header that is text; 0.0.4 with underscores when there is none (NULL too).

@@ -14,7 +14,7 @@
 
 struct exposition {
     struct buf *out;
-    struct buf family; /* name of the family being written */
+    struct buf family;      /* name of the family being written */
     enum escaping escaping; /* of names that are not of the old alphabet; NONE: in quotes */
     struct buf escaped;     /* scratch */
 };

@@ -31,11 +31,15 @@ static void names_are_escaped(void **state)
     static const struct {
         const char *name, *by[ESCAPINGS];
     } rows[] = {
-        {"",        {"", "", "", ""}                                                     },
-        {"a_b:c1",  {"a_b:c1", "a_b:c1", "a__b:c1", "a_b:c1"}                            },
-        {"1a.b_c",  {"1a.b_c", "_a_b_c", "__a_dot_b__c", "U___31_a_2e_b__c"}             },
-        {"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\xb1", {"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\xb1", "___", "______", "U___e9__20ac__1f631_"}},
-        {"a\xff" "b", {"a\xff" "b", "a_b", "a__b", "U__a_FFFD_b"}                        },
+        {"",                                     {"", "", "", ""}                                        },
+        {"a_b:c1",                               {"a_b:c1", "a_b:c1", "a__b:c1", "a_b:c1"}               },
+        {"1a.b_c",                               {"1a.b_c", "_a_b_c", "__a_dot_b__c", "U___31_a_2e_b__c"}},
+        {"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\xb1",
+         {"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\xb1", "___", "______", "U___e9__20ac__1f631_"}               },
+        {"a\xff"
+         "b",                           {"a\xff"
+          "b",
+          "a_b", "a__b", "U__a_FFFD_b"}                                            },
     };
     for (size_t i = 0; i < COUNT(rows); i++)
         for (int k = 0; k < ESCAPINGS; k++)
@@ -72,24 +76,27 @@ static void scrapers_get_what_they_accept(void **state)
         const char *accept, *type;
         enum escaping escaping;
     } rows[] = {
-        {NULL,                                        PLAIN,                        ESCAPING_UNDERSCORES},
-        {"*/*",                                       PLAIN,                        ESCAPING_UNDERSCORES},
-        {"application/json",                          PLAIN,                        ESCAPING_UNDERSCORES},
-        {"text/plain",                                PLAIN,                        ESCAPING_UNDERSCORES},
-        {"text/plain;version=0.0.4;escaping=dots",    PLAIN "; escaping=dots",      ESCAPING_DOTS       },
-        {"text/plain; version=\"1.0.0\" ; escaping=allow-utf-8", V1 "; escaping=allow-utf-8", ESCAPING_NONE},
-        {"text/plain;version=1.0.0",                  V1,                           ESCAPING_UNDERSCORES},
-        {"text/plain;version=2;escaping=values",      PLAIN,                        ESCAPING_UNDERSCORES},
-        {"text/plain;escaping=what",                  PLAIN,                        ESCAPING_UNDERSCORES},
-        {"text/plain;escaping=values;q=0,*/*",        PLAIN,                        ESCAPING_UNDERSCORES},
-        {"text/plain;escaping=dots;q=0.2, text/plain;escaping=values;q=0.3", PLAIN "; escaping=values", ESCAPING_VALUES},
-        /* Prometheus 3, and 2 */
+        {NULL,                                                               PLAIN,                       ESCAPING_UNDERSCORES},
+        {"*/*",                                                              PLAIN,                       ESCAPING_UNDERSCORES},
+        {"application/json",                                                 PLAIN,                       ESCAPING_UNDERSCORES},
+        {"text/plain",                                                       PLAIN,                       ESCAPING_UNDERSCORES},
+        {"text/plain;version=0.0.4;escaping=dots",                           PLAIN "; escaping=dots",     ESCAPING_DOTS       },
+        {"text/plain; version=\"1.0.0\" ; escaping=allow-utf-8",             V1 "; escaping=allow-utf-8",
+         ESCAPING_NONE                                                                                                        },
+        {"text/plain;version=1.0.0",                                         V1,                          ESCAPING_UNDERSCORES},
+        {"text/plain;version=2;escaping=values",                             PLAIN,                       ESCAPING_UNDERSCORES},
+        {"text/plain;escaping=what",                                         PLAIN,                       ESCAPING_UNDERSCORES},
+        {"text/plain;escaping=values;q=0,*/*",                               PLAIN,                       ESCAPING_UNDERSCORES},
+        {"text/plain;escaping=dots;q=0.2, text/plain;escaping=values;q=0.3",
+         PLAIN "; escaping=values",                                                                       ESCAPING_VALUES     },
+ /* Prometheus 3, and 2 */
         {"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,"
          "application/openmetrics-text;version=0.0.1;q=0.4,"
-         "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1",
-         V1 "; escaping=allow-utf-8", ESCAPING_NONE},
-        {"application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
-         "text/plain;version=0.0.4;q=0.5,*/*;q=0.1", PLAIN, ESCAPING_UNDERSCORES},
+         "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/"
+         "*;q=0.1",                                                 V1 "; escaping=allow-utf-8", ESCAPING_NONE       },
+        {"application/openmetrics-text;version=1.0.0,application/"
+         "openmetrics-text;version=0.0.1;q=0.75,"
+         "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",                                                                   PLAIN,                                                      ESCAPING_UNDERSCORES  },
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct exposition_format f = exposition_negotiate(rows[i].accept);

@@ -242,9 +242,9 @@ static void metadata_goes_to_the_store(void **state)
 static void bad_series_do_not_hurt_good_ones(void **state)
 {
     static const char *const bad[][5] = {
-        {"b", "c"                            },
-        {"__name__", "a", "", "x"            },
-        {"__name__", "a", "__name__", "b"    },
+        {"b",         "c"},
+        { "__name__", "a",         "", "x"},
+        { "__name__", "a", "__name__", "b"},
     };
     static const char *const texts[] = {"no metric name", "empty label name",
                                         "label name \"__name__\" is there twice"};
@@ -362,15 +362,15 @@ static void broken_messages_are_refused(void **state)
         size_t len;
         const char *text;
     } rows[] = {
-        {"\x0a",                     1,  "it breaks off"          }, /* no length */
-        {"\x0a\x05\x0a\x01",         4,  "it breaks off"          }, /* past the end */
-        {"\x0b",                     1,  "it breaks off"          }, /* a group */
-        {"\x00\x00",                 2,  "it breaks off"          }, /* field 0 */
-        {"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12, "it breaks off"}, /* long varint */
-        {"\x0a\x02\x0a\x05",         4,  "a series breaks off"    },
-        {"\x0a\x03\x0a\x01\x0a",     5,  "labels"                 },
-        {"\x0a\x04\x12\x02\x09\x00", 6,  "a sample"               },
-        {"\x1a\x01\x08",             3,  "metadata"               },
+        {"\x0a",                                             1,  "it breaks off"      }, /* no length */
+        {"\x0a\x05\x0a\x01",                                 4,  "it breaks off"      }, /* past the end */
+        {"\x0b",                                             1,  "it breaks off"      }, /* a group */
+        {"\x00\x00",                                         2,  "it breaks off"      }, /* field 0 */
+        {"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12, "it breaks off"      }, /* long varint */
+        {"\x0a\x02\x0a\x05",                                 4,  "a series breaks off"},
+        {"\x0a\x03\x0a\x01\x0a",                             5,  "labels"             },
+        {"\x0a\x04\x12\x02\x09\x00",                         6,  "a sample"           },
+        {"\x1a\x01\x08",                                     3,  "metadata"           },
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct fixture *f = *state;
@@ -579,7 +579,9 @@ static void parameters_change_lines(void **state)
         {STR("d"), STR("e")   },
     };
     const struct push_text how = {
-        .format = EXPO_TEXT, .extra = {extra, COUNT(extra)}, .t_ms = 77};
+        .format = EXPO_TEXT, .extra = {extra, COUNT(extra)},
+             .t_ms = 77
+    };
     const struct push_text plain = {.format = EXPO_TEXT};
     push_lines(f, "a{b=\"c\"} 1\na{b=\"c\"} 2 5\n", &how);
     check_last(f, "a{b=\"mine\", d=\"e\"}", 2, 5, 2);
