@@ -76,7 +76,7 @@ static int claim_names(struct strict *s, struct family *family)
     if (rc == 1)
         strict_fail(s, family->at, "the name \"%.*s\" belongs to a family above",
                     SHOWN(family->name));
-    for (size_t i = 0; i < strict_part_count && rc >= 0; i++) {
+    for (size_t i = 0; i < strict_part_count && rc == 0; i++) {
         const struct strict_part *part = &strict_parts[i];
         if (part->type != family->type || !*part->suffix) continue;
         char *name = arena_printf(&s->f->arena, "%.*s%s", (int)family->name.len, family->name.p,
@@ -246,8 +246,8 @@ static size_t check_pairs(struct strict *s, struct str set, bool exemplar)
 
 static void check_exemplar(struct strict *s, const struct strict_line *l)
 {
-    struct expo_place at = {s->line, (int)(l->exemplar.p - s->line_start) + 1, 1};
     if (!l->exemplar.p) return;
+    struct expo_place at = {s->line, (int)(l->exemplar.p - s->line_start) + 1, 1};
     if (!l->part || !(l->part->rules & STRICT_EXEMPLAR))
         strict_fail(s, at, "only buckets and the totals of counters have exemplars");
     const char *brace = strchr(l->exemplar.p, '{');
@@ -277,7 +277,7 @@ static void split_tail(struct strict *s, const struct expo_entry *e, struct stri
     if (str_to_double(rest, &l->time) < 0) l->time = (double)e->timestamp_ms / 1000;
 }
 
-/* The labels without the name; without drop too, in *metric. */
+/* The labels, in the arena: the name in l->name, the others in l->labels. */
 static int split_labels(struct strict *s, struct label_builder *b, struct strict_line *l)
 {
     struct label kept[LABELS_MAX];
