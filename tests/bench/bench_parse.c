@@ -1,5 +1,6 @@
 /* bench_parse.c -- CPU nanoseconds a line: expositions by parser and by template cache, line
- * protocol by parser and by push cache. No store: appends go nowhere.
+ * protocol by parser and by push cache, remote write a series of one sample. No store: appends go
+ * nowhere.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "collector/scrape_int.h"
 #include "core/env.h"
 #include "core/mem.h"
+#include "core/pb.h"
 
 enum { LINES = 500, ROUNDS = 2000 };
 
@@ -168,7 +170,113 @@ static void bench_influx(const struct buf *bodies)
     arena_release(&a);
 }
 
-static void bench_push(const struct buf *bodies, struct tsdb *db)
+/* --- remote write: messages of LINES series of one sample --- */
+
+static void put_varint(struct buf *b, uint64_t v)
+{
+    for (; v >= 0x80; v >>= 7)
+        buf_addch(b, (char)(v | 0x80));
+    buf_addch(b, (char)v);
+}
+
+static void put_bytes(struct buf *b, unsigned field, const void *p, size_t len)
+{
+    put_varint(b, PB_TAG(field, PB_BYTES));
+    put_varint(b, len);
+    buf_add(b, p, len);
+}
+
+static void put_sample(struct buf *b, int64_t t_ms, double v)
+{
+    struct buf s = BUF_INIT(64);
+    put_varint(&s, PB_TAG(1, PB_FIXED64));
+    buf_add(&s, &v, sizeof v);
+    put_varint(&s, PB_TAG(2, PB_VARINT));
+    put_varint(&s, (uint64_t)t_ms);
+    put_bytes(b, 2, s.p, s.len);
+    buf_release(&s);
+}
+
+enum { LABELS = 5 };
+
+/* Names and values in turn. */
+static void make_texts(int i, char texts[2 * LABELS][64])
+{
+    static const char *const names[LABELS] = {"__name__", "cpu", "host", "instance", "job"};
+    for (int k = 0; k < LABELS; k++)
+        snprintf(texts[2 * k], 64, "%s", names[k]);
+    snprintf(texts[1], 64, "node_metric_%d_total", i / 16);
+    snprintf(texts[3], 64, "cpu%d", i % 16);
+    snprintf(texts[5], 64, "node%d", i / 16);
+    snprintf(texts[7], 64, "node%d:9100", i / 16);
+    snprintf(texts[9], 64, "node");
+}
+
+static void put_labels(struct buf *out, struct buf *symbols, enum remote_write version, int i)
+{
+    char texts[2 * LABELS][64];
+    struct buf refs = BUF_INIT(1 << 10);
+    make_texts(i, texts);
+    for (int k = 0; k < 2 * LABELS; k++) {
+        struct buf l = BUF_INIT(1 << 10);
+        put_varint(&refs, (uint64_t)(1 + 2 * LABELS * i + k));
+        put_bytes(symbols, 4, texts[k], strlen(texts[k]));
+        put_bytes(&l, 1, texts[k], strlen(texts[k]));
+        if (k % 2 == 0) {
+            put_bytes(&l, 2, texts[k + 1], strlen(texts[k + 1]));
+            if (version == REMOTE_WRITE_1) put_bytes(out, 1, l.p, l.len);
+        }
+        buf_release(&l);
+    }
+    if (version == REMOTE_WRITE_2) put_bytes(out, 1, refs.p, refs.len);
+    buf_release(&refs);
+}
+
+static void make_remote(struct buf *out, enum remote_write version, int round)
+{
+    struct buf symbols = BUF_INIT(1 << 20), series = BUF_INIT(1 << 20);
+    put_bytes(&symbols, 4, "", 0);
+    buf_reset(out);
+    for (int i = 0; i < LINES; i++) {
+        struct buf t = BUF_INIT(1 << 12);
+        put_labels(&t, &symbols, version, i);
+        put_sample(&t, INT64_C(1700000000000) + round * 1000, i + round * 0.5);
+        put_bytes(&series, version == REMOTE_WRITE_1 ? 1 : 5, t.p, t.len);
+        buf_release(&t);
+    }
+    if (version == REMOTE_WRITE_2) buf_add(out, symbols.p, symbols.len);
+    buf_add(out, series.p, series.len);
+    buf_release(&symbols);
+    buf_release(&series);
+}
+
+/* --- pushing --- */
+
+typedef int push_fn(struct pusher *p, struct str body, struct push_result *r);
+
+static int push_lines(struct pusher *p, struct str body, struct push_result *r)
+{
+    return push_influx(p, body, INFLUX_NS, r);
+}
+
+static int push_exposition(struct pusher *p, struct str body, struct push_result *r)
+{
+    const struct push_text how = {.format = EXPO_TEXT};
+    return push_text(p, body, &how, r);
+}
+
+static int push_remote_1(struct pusher *p, struct str body, struct push_result *r)
+{
+    return push_remote(p, body, REMOTE_WRITE_1, r);
+}
+
+static int push_remote_2(struct pusher *p, struct str body, struct push_result *r)
+{
+    return push_remote(p, body, REMOTE_WRITE_2, r);
+}
+
+static void bench_push(const char *what, push_fn *push, const struct buf *bodies, size_t samples,
+                       struct tsdb *db)
 {
     struct pusher *p;
     struct push_result r;
@@ -181,30 +289,39 @@ static void bench_push(const struct buf *bodies, struct tsdb *db)
             begin = now_ns();
             before = mem_allocations();
         }
-        if (push_influx(p, (struct str){body->p, body->len}, INFLUX_NS, &r) < 0) abort();
+        if (push(p, (struct str){body->p, body->len}, &r) < 0) abort();
     }
-    report("line protocol, push (3 fields)", begin, before);
-    if (r.samples != (size_t)3 * LINES) abort();
+    report(what, begin, before);
+    if (r.samples != samples) abort();
     pusher_free(p);
 }
 
 int main(void)
 {
     struct tsdb db = {0};
-    struct buf expo[2], lines[2];
+    struct buf expo[2], lines[2], remote[2][2];
     for (int i = 0; i < 2; i++) {
         buf_init(&expo[i], 1 << 20);
         buf_init(&lines[i], 1 << 20);
         make_exposition(&expo[i], i);
         make_lines(&lines[i], i);
+        for (int v = REMOTE_WRITE_1; v <= REMOTE_WRITE_2; v++) {
+            buf_init(&remote[v][i], 1 << 20);
+            make_remote(&remote[v][i], (enum remote_write)v, i);
+        }
     }
     bench_expo(expo);
     bench_scrape(expo, &db);
     bench_influx(lines);
-    bench_push(lines, &db);
+    bench_push("line protocol, push (3 fields)", push_lines, lines, (size_t)3 * LINES, &db);
+    bench_push("exposition, push", push_exposition, expo, LINES, &db);
+    bench_push("remote write 1.0, push", push_remote_1, remote[REMOTE_WRITE_1], LINES, &db);
+    bench_push("remote write 2.0, push", push_remote_2, remote[REMOTE_WRITE_2], LINES, &db);
     for (int i = 0; i < 2; i++) {
         buf_release(&expo[i]);
         buf_release(&lines[i]);
+        buf_release(&remote[REMOTE_WRITE_1][i]);
+        buf_release(&remote[REMOTE_WRITE_2][i]);
     }
     return 0;
 }
