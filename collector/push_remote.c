@@ -219,6 +219,7 @@ static int look_over(const struct remote *x, struct series *t, struct errmsg *er
     }
     if (m.bad) return malformed(err, t->number, "a series breaks off");
     if (t->ref_count % 2) return malformed(err, t->number, "a label without value");
+    if (x->version == REMOTE_WRITE_2) t->label_count = t->ref_count / 2;
     return 0;
 }
 

@@ -142,10 +142,12 @@ static int run(struct push *s, struct import *m)
         size_t before = m->x.pos;
         more = expo_next(&m->x, &e, &err);
         int rc = more > 0 ? take_entry(s, m, &e, &err) : more;
+        bool no_eof = rc == E_PARSE && m->x.pos == before; /* an OpenMetrics text's # EOF */
+        if (no_eof && s->r->bad_lines) break;
         if (rc == E_PARSE) {
             s->r->bad_lines++;
             push_note_error(s, &err);
-            if (m->x.pos == before) break; /* at the end of an OpenMetrics text without # EOF */
+            if (no_eof) break;
         } else if (rc < 0) {
             push_note_error(s, &err);
             return rc;
