@@ -10,8 +10,9 @@
  *     both Sample { 1: value 2: timestamp in ms }
  *
  * A series is read twice: first all of its fields, so that it is well-formed before anything of it
- * is stored; then its samples. The cache knows it by its labels as 1.0 writes them; of 2.0, whose
- * refs mean something else in each message, that form is made. A message that breaks off somewhere
+ * is stored; then its samples. The cache knows it by its labels as 1.0 writes them, which are taken
+ * apart only when it does not; of 2.0, whose refs mean something else in each message, that form is
+ * made. A message that breaks off somewhere
  * is refused there: the series before it may be stored, and the sender is told.
  *
  * SPDX-License-Identifier: Apache-2.0 */
@@ -108,7 +109,7 @@ static int add_labels_1(struct push *s, const struct series *t, struct errmsg *e
     while (rc == 0 && pb_next(&m, &f)) {
         struct label l;
         if (f.tag != PB_TAG(1, PB_BYTES)) continue;
-        if (!read_label(f.bytes, &l)) return malformed(err, t->number, "a label");
+        if (!read_label(f.bytes, &l)) return malformed(err, t->number, "labels");
         rc = add_label(s, l, t->number, err);
     }
     return rc;
@@ -181,14 +182,13 @@ static bool read_sample(struct str message, double *v, int64_t *t_ms)
 static bool look_at_label(const struct remote *x, const struct pb_field *f, const char *at,
                           struct series *t)
 {
-    struct label l;
     if (x->version == REMOTE_WRITE_2) return add_refs(x, f, t);
     t->label_count++;
     if (t->labels.p && at == t->labels.p + t->labels.len)
         t->labels.len = (size_t)(f->bytes.p + f->bytes.len - t->labels.p);
     else
         t->labels.p = NULL;
-    return read_label(f->bytes, &l);
+    return true;
 }
 
 static int look_over(const struct remote *x, struct series *t, struct errmsg *err)
@@ -258,7 +258,7 @@ static void put_label(struct buf *b, struct label l)
     put_text(b, (char)PB_TAG(2, PB_BYTES), l.value);
 }
 
-/* p NULL: it is too long to be remembered. */
+/* p NULL: it is too long to be remembered, or no labels at all. */
 static struct str key_of(struct push *s, const struct series *t)
 {
     const struct remote *x = s->format;
@@ -271,8 +271,11 @@ static struct str key_of(struct push *s, const struct series *t)
         for (size_t i = 0; i + 1 < MIN(t->ref_count, (size_t)REFS_MAX); i += 2)
             put_label(&s->scratch,
                       (struct label){x->symbols[t->refs[i]], x->symbols[t->refs[i + 1]]});
-    while (x->version == REMOTE_WRITE_1 && pb_next(&m, &f))
-        if (f.tag == PB_TAG(1, PB_BYTES) && read_label(f.bytes, &l)) put_label(&s->scratch, l);
+    while (x->version == REMOTE_WRITE_1 && pb_next(&m, &f)) {
+        if (f.tag != PB_TAG(1, PB_BYTES)) continue;
+        if (!read_label(f.bytes, &l)) return (struct str){NULL, 0};
+        put_label(&s->scratch, l);
+    }
     if (s->scratch.err < 0) return (struct str){NULL, 0};
     return (struct str){s->scratch.p, s->scratch.len};
 }
