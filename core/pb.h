@@ -85,7 +85,7 @@ static inline bool pb_next(struct pb *m, struct pb_field *out)
     if (m->p == m->end || m->bad) return false;
     uint64_t tag = pb_varint(m);
     if (tag >> 3 == 0 || tag > UINT32_MAX) m->bad = true;
-    out->tag = (uint32_t)tag;
+    *out = (struct pb_field){.tag = (uint32_t)tag};
     switch (tag & 7) {
     case PB_VARINT:
         out->u = pb_varint(m);

@@ -195,7 +195,7 @@ static void strict_knows_histograms(void **state)
          "EOF\n",                               "3:1 a histogram needs a bucket with le=\"+Inf\", its last"                                                                                       },
  /* a line that cannot be read is the only problem of its family */
         {"# TYPE a histogram\na_bucket{le=\"1\"} 1\na_bucket{le=\"+Inf\"} x\n# EOF\n",
-         "3:22 invalid number at end of line"                           },
+         "3:22 unsupported character in float at end of line"                           },
     };
     check_rows(families_read_strict, false, rows, COUNT(rows));
 }

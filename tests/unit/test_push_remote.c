@@ -103,7 +103,7 @@ static void put_label(struct buf *b, const char *name, const char *value)
 static void put_sample(struct buf *b, int64_t t_ms, double v)
 {
     struct buf s = BUF_INIT(64);
-    if (v != 0 || v != v) put_double(&s, 1, v); /* proto3 leaves zeros out */
+    if (double_bits(v)) put_double(&s, 1, v); /* proto3 leaves zeros out */
     if (t_ms) put_number(&s, 2, (uint64_t)t_ms);
     put_message(b, 2, &s);
 }
