@@ -52,6 +52,14 @@ static bool is_snappy(const struct request *r)
  * the most that snappy's copies can do. */
 enum { RATIO_MAX = 22, RATIO_FREE_BYTES = 1024 };
 
+static int refuse_block(const struct request *r, struct response *p)
+{
+    bool framed = str_starts(r->body, STR("\xff\x06\0\0sNaPpY"));
+    response_fail(p, "bad_data", "the body is not a snappy block%s",
+                  framed ? ": it is framed, and remote write uses the block format" : "");
+    return E_CORRUPT;
+}
+
 /* The message into *out, for mem_free. 0, or < 0 with the response filled. */
 static int decompress(const struct request *r, size_t max_bytes, char **out, size_t *len,
                       struct response *p)
@@ -59,13 +67,8 @@ static int decompress(const struct request *r, size_t max_bytes, char **out, siz
     struct str body = r->body;
     *out = NULL;
     if (body.len == 0 || snappy_uncompressed_length(body.p, body.len, len) != SNAPPY_OK ||
-        *len / RATIO_MAX > body.len + RATIO_FREE_BYTES) {
-        response_fail(p, "bad_data", "the body is not a snappy block%s",
-                      str_starts(body, STR("\xff\x06\0\0sNaPpY"))
-                          ? ": it is framed; remote write uses the block format"
-                          : "");
-        return E_CORRUPT;
-    }
+        *len / RATIO_MAX > body.len + RATIO_FREE_BYTES)
+        return refuse_block(r, p);
     if (*len > max_bytes) {
         response_error(p, 413, "bad_data", "the decoded body is larger than %zu bytes", max_bytes);
         return E_TOO_BIG;
@@ -78,8 +81,7 @@ static int decompress(const struct request *r, size_t max_bytes, char **out, siz
     if (snappy_uncompress(body.p, body.len, *out, len) == SNAPPY_OK) return 0;
     mem_free(*out);
     *out = NULL;
-    response_fail(p, "bad_data", "the body is not a snappy block");
-    return E_CORRUPT;
+    return refuse_block(r, p);
 }
 
 /* 2.0 wants to hear what was written, also when it is nothing. */
