@@ -59,17 +59,13 @@ def compare(ours, theirs, selector, at):
 def written(d, base, log):
     """Prometheus scrapes itself; what it has and what we have is the same."""
     wait_until(lambda: (d.value('count({job="self"})') or 0) > 300, 30)
-    wait_until(lambda: (d.value('min_over_time(count({job="self"})[4s:1s])') or 0) > 300, 30)
-    time.sleep(4)
+    time.sleep(14)
     at = int(time.time()) - 3
     series, samples = compare(d.url("").rstrip("/"), base, '{job="self"}', at)
     check(series > 300 and samples > 5 * series, series, samples)
     print("remote write: %d series, %d samples, all equal" % (series, samples))
     metadata = d.get("/api/v1/metadata", metric="prometheus_build_info").json()["data"]
     equal(metadata["prometheus_build_info"][0]["type"], "gauge")
-    codes = {re.search(r'code="(\w+)"', line)[1] for line in d.get("/metrics").body.decode().splitlines()
-             if line.startswith("tocsin_http_requests_total") and 'route="/api/v1/write"' in line}
-    equal(codes, {"204"})
     check("msg=\"Failed to send" not in open(log).read(), open(log).read()[-2000:])
 
 
@@ -114,27 +110,30 @@ def main():
     port, node = free_port(), free_port()
     base, node_base = "http://127.0.0.1:%d" % port, "http://127.0.0.1:%d" % node
     folder = tempfile.mkdtemp(prefix="tocsin-peers-")
+    config = os.path.join(folder, "prometheus.yml")
     log_path = os.path.join(folder, "log")
-    running = []
-    try:
-        with Daemon(QUIET.replace("enabled: false", "enabled: true")) as d, open(log_path, "w") as log:
-            with open(os.path.join(folder, "prometheus.yml"), "w") as f:
+    with Daemon(QUIET) as d, open(log_path, "w") as log:
+        running = []
+        try:
+            with open(config, "w") as f:
                 f.write("scrape_configs:\n  - job_name: self\n    scrape_interval: 1s\n"
                         "    static_configs: [{targets: ['127.0.0.1:%d']}]\n"
                         "remote_write:\n  - url: http://127.0.0.1:%d/api/v1/write\n"
-                        "    metadata_config: {send_interval: 1s}\n" % (port, d.port))
+                        "    metadata_config: {send_interval: 1s}\n"
+                        "    queue_config: {batch_send_deadline: 1s}\n" % (port, d.port))
             running.append(start([exporter, "--web.listen-address=127.0.0.1:%d" % node], log))
-            running.append(start([prometheus, "--config.file=" + f.name,
+            running.append(start([prometheus, "--config.file=" + config,
                                   "--storage.tsdb.path=" + os.path.join(folder, "data"),
                                   "--web.listen-address=127.0.0.1:%d" % port], log))
             wait_until(lambda: is_up(base + "/-/ready") and is_up(node_base), 20)
             linted(base, node_base)
             written(d, base, log_path)
-    finally:
-        for p in running:
-            p.terminate()
-            p.wait(20)
-        shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            # Prometheus first: it wants to send what it has left
+            for p in reversed(running):
+                p.terminate()
+                p.wait(20)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
