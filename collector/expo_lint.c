@@ -140,7 +140,7 @@ static void lint_counter(const struct lint *l)
         warn(l, family->at, NULL, "non-counter metrics should not have \"_total\" suffix");
 }
 
-static bool is_histogram(const struct family *family)
+static bool has_buckets(const struct family *family)
 {
     return family->type == METRIC_HISTOGRAM || family->type == METRIC_GAUGE_HISTOGRAM;
 }
@@ -156,7 +156,7 @@ static void lint_reserved(const struct lint *l)
         {"_sum",    "non-histogram and non-summary metrics should not have \"_sum\" suffix",   true },
     };
     const struct family *family = l->family;
-    if (family->type == METRIC_UNKNOWN || is_histogram(family)) return;
+    if (family->type == METRIC_UNKNOWN || has_buckets(family)) return;
     for (size_t i = 0; i < COUNT(rows); i++)
         if (str_ends(family->name, str_of(rows[i].suffix)) &&
             !(rows[i].summary && family->type == METRIC_SUMMARY))
@@ -208,7 +208,7 @@ static void lint_label(const struct lint *l, const struct family_sample *s, stru
 {
     const struct family *family = l->family;
     bool typed = family->type != METRIC_UNKNOWN;
-    if (typed && !is_histogram(family) && str_eq(name, STR("le")))
+    if (typed && !has_buckets(family) && str_eq(name, STR("le")))
         warn(l, s->at, NULL, "non-histogram metrics should not have \"le\" label");
     if (typed && family->type != METRIC_SUMMARY && str_eq(name, STR("quantile")))
         warn(l, s->at, NULL, "non-summary metrics should not have \"quantile\" label");
@@ -281,7 +281,7 @@ static void lint_collisions(const struct lint *l)
         base.len -= suffix.len;
         const struct family *owner = families_find(l->f, base);
         bool bucket = i == 0;
-        if (!owner || (!is_histogram(owner) && (bucket || owner->type != METRIC_SUMMARY))) continue;
+        if (!owner || (!has_buckets(owner) && (bucket || owner->type != METRIC_SUMMARY))) continue;
         warn(l, l->family->at, "rename one of them",
              "the name collides with a sample of the %s \"%.*s\"", metric_type_name(owner->type),
              (int)MIN(base.len, (size_t)80), base.p);

@@ -126,7 +126,7 @@ static void add_to_point(struct strict *s, const struct strict_line *l)
     }
 }
 
-static bool is_histogram(const struct family *family)
+static bool has_buckets(const struct family *family)
 {
     return family->type == METRIC_HISTOGRAM || family->type == METRIC_GAUGE_HISTOGRAM;
 }
@@ -137,7 +137,7 @@ void strict_check_sample(struct strict *s, const struct strict_line *l)
     if (l->part->role == ROLE_QUANTILE) check_quantile(s, l);
     if (l->part->role == ROLE_STATE && !l->bound.p)
         strict_fail(s, l->at, "a state of a stateset needs the label %.*s", SHOWN(s->family->name));
-    if (is_histogram(s->family)) add_to_point(s, l);
+    if (has_buckets(s->family)) add_to_point(s, l);
 }
 
 void strict_end_point(struct strict *s)

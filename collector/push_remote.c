@@ -172,7 +172,8 @@ static bool read_sample(struct str message, double *v, int64_t *t_ms)
         if (f.tag == PB_TAG(1, PB_FIXED64)) bits = f.u;
         if (f.tag == PB_TAG(2, PB_VARINT)) time = f.u;
     }
-    *v = double_of_bits(bits);
+    /* one NaN means something else here */
+    *v = double_of_bits(bits == HISTOGRAM_NAN_BITS ? NORMAL_NAN_BITS : bits);
     *t_ms = (int64_t)time;
     return !m.bad;
 }
