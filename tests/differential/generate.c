@@ -243,7 +243,7 @@ static void scalar_side(struct generator *g)
 /* A member of a family, perhaps as a rate or otherwise changed; the labels stay. */
 static void member(struct generator *g, enum family family)
 {
-    static const char *const around[] = {"abs(", "sgn(", "2 * (", "-(", "ceil("};
+    static const char *const around[] = {"abs(", "sgn(", "floor(", "-(", "ceil("};
     bool wrap = dice_chance(g->dice, 25);
     if (wrap) generate_pick(g, around, COUNT(around));
     generate_family(g, family);

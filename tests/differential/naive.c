@@ -51,6 +51,7 @@ struct naive_vector naive_vector_of(struct naive_at at, const struct expr *e)
     at.n->work++;
     struct naive_vector out = node(at, naive_bare(e));
     naive_no_duplicates(at.n, &out);
+    if (at.n->out->rc) out.count = 0;
     return out;
 }
 
@@ -153,7 +154,8 @@ void naive_eval(const struct expr *e, const struct naive_query *q, struct naive_
 {
     *out = (struct naive_answer){0};
     struct naive n = {.q = q, .out = out};
-    struct naive_at at = {&n, q->start_ms, q->start_ms, q->end_ms};
+    struct naive_at at = {&n, q->start_ms, q->start_ms, q->start_ms};
+    if (q->step_ms) at.last_ms += (q->end_ms - q->start_ms) / q->step_ms * q->step_ms;
     if (q->step_ms == 0)
         instant(at, e, &out->result);
     else if (e->type == T_SCALAR || e->type == T_VECTOR)

@@ -184,8 +184,10 @@ static struct naive_memo *subquery_points(struct naive_at at, const struct expr 
     if (m->filled) return m;
     m->filled = true;
     int64_t step = e->subquery.has_step ? range_of(n, &e->subquery.step) : n->q->subquery_step_ms;
-    struct naive_at in = {n, 0, 0, looked_at(n, &e->subquery.mod, at.last_ms)};
+    int64_t end = looked_at(n, &e->subquery.mod, at.last_ms);
+    struct naive_at in = {.n = n};
     in.first_ms = first_multiple(looked_at(n, &e->subquery.mod, at.first_ms) - range_ms, step);
+    in.last_ms = end < in.first_ms ? end : in.first_ms + (end - in.first_ms) / step * step;
     for (in.t_ms = in.first_ms; in.t_ms <= in.last_ms && !n->out->rc; in.t_ms += step) {
         n->work++;
         keep_points(n, m, naive_vector_of(in, e->subquery.expr), in.t_ms);

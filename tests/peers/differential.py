@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Random queries against Debian's Prometheus, on the same samples.
 
-tests/unit/test_differential prints the samples and the queries (seeded: TOCSIN_DIFF_SEED,
-TOCSIN_DIFF_COUNT). Prometheus gets the samples by remote write, tocsin finds them in its data
+tests/unit/test_differential, which this builds, prints the samples and the queries
+(TOCSIN_DIFF_SEED, TOCSIN_DIFF_COUNT). Prometheus gets the samples by remote write, tocsin finds them in its data
 folder. Every answer must be the same but for the differences between versions 2 and 3 that EXPLAINED
 names; docs/PROMQL-DIFFERENTIAL.md tells them in full.
 """
@@ -221,6 +221,7 @@ def free_port():
 def main():
     if not shutil.which("prometheus"):
         sys.exit("prometheus is needed: packaging/deps.sh peers")
+    subprocess.run(["make", "-s", os.path.relpath(PROGRAM, ROOT)], cwd=ROOT, check=True)
     folder = tempfile.mkdtemp(prefix="tocsin-peers-")
     port, prometheus = free_port(), None
     d = Daemon("collectors: {enabled: false}\nrules: {builtin: []}\n"
