@@ -56,7 +56,8 @@ struct walk {
 
 static double weird_value(struct walk *w)
 {
-    static const double odd[] = {NAN, INFINITY, -INFINITY, 0, -0.0, 1e-300, 3, -7, 0.1, 0.3};
+    static const double odd[] = {
+        (double)NAN, (double)INFINITY, -(double)INFINITY, 0, -0.0, 1e-300, 3, -7, 0.1, 0.3};
     return DICE_PICK(w->dice, odd);
 }
 
@@ -73,7 +74,7 @@ static double next_bucket(struct walk *w)
     if (w->kind == WORLD_VERSION_2) return w->v;
     if (dice_chance(w->dice, 2)) return w->v / 2;
     if (dice_chance(w->dice, 2)) return w->v * (1 - 1e-14);
-    if (dice_roll(w->dice, 400) == 399) return NAN;
+    if (dice_roll(w->dice, 400) == 399) return (double)NAN;
     return w->v;
 }
 

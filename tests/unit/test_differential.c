@@ -274,7 +274,7 @@ static bool flip_last_bit(struct outcome *o)
     if (!o->result.series_count) return false;
     struct promql_point *p = &o->result.series[0].points[0];
     if (!isfinite(p->v)) return false;
-    p->v = nextafter(p->v, INFINITY);
+    p->v = nextafter(p->v, (double)INFINITY);
     return true;
 }
 
