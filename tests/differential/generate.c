@@ -262,15 +262,17 @@ static void join_equals(struct generator *g)
 
 static void join_many(struct generator *g)
 {
-    static const char *const on[] = {"on (job, instance) ", "ignoring (code) ",
-                                     "on (instance, job) "};
-    static const char *const labels[] = {"", " ()", " (job)", " (nothing)", " (instance, code)"};
+    static const char *const on[] = {"on (job, instance) ", "on (instance, job) ",
+                                     "ignoring (code) "};
+    static const char *const labels[] = {"",       " ()",         " (nothing)",       " (__name__)",
+                                         " (job)", " (instance)", " (code, nothing)"};
     bool left = dice_chance(g->dice, 60);
+    unsigned how = dice_roll(g->dice, COUNT(on));
     member(g, left ? FAMILY_CODE : FAMILY_JOB_INSTANCE);
     vector_operator(g);
-    generate_pick(g, on, COUNT(on));
+    generate_text(g, on[how]);
     generate_text(g, left ? "group_left" : "group_right");
-    generate_pick(g, labels, COUNT(labels));
+    generate_pick(g, labels, how == 2 ? COUNT(labels) : 4); /* none of those in on */
     generate_text(g, " ");
     member(g, left ? FAMILY_JOB_INSTANCE : FAMILY_CODE);
 }

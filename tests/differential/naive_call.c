@@ -226,6 +226,9 @@ static int descending(const void *a, const void *b)
 static struct naive_vector sorted(struct naive_at at, const struct expr *e)
 {
     struct naive_vector v = naive_vector_of(at, e->call.args[0]);
+    const struct naive_query *q = at.n->q;
+    bool steps = at.first_ms != at.last_ms || (q->step_ms && q->end_ms - q->start_ms >= q->step_ms);
+    if (steps) at.n->out->warned = true; /* of no use over several steps */
     if (v.count) qsort(v.v, v.count, sizeof v.v[0], is_called(e, "sort") ? ascending : descending);
     return v;
 }
