@@ -184,8 +184,23 @@ static void nameless_series_merge_when_they_never_meet(void **state)
     w->q.step_ms = 240000;
     w->q.lookback_ms = 1000;
     assert_result(w, "abs({__name__=~\"early|late\"})", "{} 1@0 2@240");
+    assert_result(w, "-{__name__=~\"early|late\"}", "{} -1@0 -2@240");
     w->q.delayed_name_removal = true;
     assert_result(w, "abs({__name__=~\"early|late\"})", "{} 1@0 2@240");
+}
+
+/* Whether an operand has one name is seen through whatever keeps names. */
+static void clashes_are_seen_through_operators(void **state)
+{
+    struct world *w = *state;
+    static const char *const queries[] = {
+        "+{job=\"a\"} / 2",
+        "abs(0 <= {job=\"a\"})",
+        "increase((0 <= {__name__=~\"(in|out)_total\"})[3m:1m])",
+        "abs(up{job=\"a\"} <= on (job) group_right () {__name__=~\"(in|out)_total\"})",
+    };
+    for (size_t i = 0; i < COUNT(queries); i++)
+        assert_error(w, queries[i], E_EXEC, "vector cannot contain metrics with the same labelset");
 }
 
 /* What a filter took away entirely is no series and clashes with none. */
@@ -448,6 +463,7 @@ int main(void)
         CASE(samples_read_are_counted),
         CASE(names_go_at_once_unless_removal_is_delayed),
         CASE(nameless_series_merge_when_they_never_meet),
+        CASE(clashes_are_seen_through_operators),
         CASE(filtered_series_do_not_clash),
         CASE(annotations_carry_line_and_column),
         CASE(quantile_parameters_are_noted_once),

@@ -72,19 +72,37 @@ static int repeater_put(struct sink *s, struct row *row)
 
 enum uniqueness { UNIQUE, UNIQUE_MERGE, UNIQUE_STRICT };
 
+/* group_left (__name__) gives a name anew. */
+static bool includes_name(const struct expr *e)
+{
+    const struct str_list *include = &e->binary.matching.include;
+    for (size_t i = 0; i < include->count; i++)
+        if (str_eq(include->v[i], STR(METRIC_NAME))) return true;
+    return false;
+}
+
 static bool drops_name(const struct expr *e)
 {
     switch (e->kind) {
     case EXPR_UNARY:
-        return true;
+        return e->unary.negative;
     case EXPR_BINARY:
-        return !binary_is_set(e->binary.op) &&
-               (!binary_is_comparison(e->binary.op) || e->binary.return_bool);
+        if (e->binary.return_bool) return true;
+        return !binary_is_set(e->binary.op) && !binary_is_comparison(e->binary.op) &&
+               !includes_name(e);
     case EXPR_CALL:
         return !e->call.fn->body.keeps_name;
     default:
         return false;
     }
+}
+
+/* The operand whose names the result of a comparison or a set operator has. */
+static const struct expr *named_side(const struct expr *e)
+{
+    bool right = e->binary.lhs->type == T_SCALAR ||
+                 (e->binary.has_matching && e->binary.matching.card == CARD_ONE_TO_MANY);
+    return right ? e->binary.rhs : e->binary.lhs;
 }
 
 /* Whether the rows of e stay distinct when they lose __name__: all have one name, or none. */
@@ -102,8 +120,10 @@ static bool one_name(const struct expr *e)
         return false;
     case EXPR_SUBQUERY:
         return one_name(e->subquery.expr);
+    case EXPR_UNARY:
+        return one_name(e->unary.expr);
     case EXPR_BINARY:
-        return e->binary.op != OP_OR && one_name(e->binary.lhs);
+        return e->binary.op != OP_OR && !includes_name(e) && one_name(named_side(e));
     default:
         return false;
     }
@@ -133,7 +153,7 @@ static enum uniqueness uniqueness(const struct eval *ev, const struct expr *e)
     if (e->kind == EXPR_BINARY)
         operand = e->binary.lhs->type == T_VECTOR ? e->binary.lhs : e->binary.rhs;
     if (!operand || one_name(operand)) return UNIQUE;
-    return e->kind == EXPR_UNARY || operand->type == T_MATRIX ? UNIQUE_STRICT : UNIQUE_MERGE;
+    return operand->type == T_MATRIX ? UNIQUE_STRICT : UNIQUE_MERGE;
 }
 
 /* --- nodes --- */

@@ -115,6 +115,9 @@ struct inner {
 void eval_inner_init(struct inner *in, const struct eval *ev);
 void eval_inner_release(struct inner *in);
 
+/* A filter may have left nothing of a row: then the series is not there. */
+bool eval_is_empty(const struct eval *ev, const struct row *row);
+
 struct rows {
     struct row *v;
     size_t count, cap;

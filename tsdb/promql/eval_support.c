@@ -157,7 +157,7 @@ int rows_add(struct eval *ev, struct rows *rows, const struct row *row)
 }
 
 /* A filter may have left nothing: then the series is not there. */
-static bool row_is_empty(const struct eval *ev, const struct row *row)
+bool eval_is_empty(const struct eval *ev, const struct row *row)
 {
     for (size_t i = 0; i < ev->steps; i++)
         if (!is_absent(row->v[i])) return false;
@@ -167,7 +167,7 @@ static bool row_is_empty(const struct eval *ev, const struct row *row)
 static int collector_put(struct sink *s, struct row *row)
 {
     struct collector *c = (struct collector *)s;
-    return row_is_empty(c->ev, row) ? 0 : rows_add(c->ev, &c->rows, row);
+    return eval_is_empty(c->ev, row) ? 0 : rows_add(c->ev, &c->rows, row);
 }
 
 int eval_collect(struct eval *ev, const struct expr *e, struct rows *out)
@@ -251,7 +251,7 @@ static int merger_put(struct sink *s, struct row *row)
     struct merger *m = (struct merger *)s;
     size_t index;
     bool added;
-    if (row_is_empty(m->ev, row)) return 0;
+    if (eval_is_empty(m->ev, row)) return 0;
     int rc = label_map_put(m->ev, &m->map, row->labels, &index, &added);
     if (rc) return rc;
     if (added) return rows_add(m->ev, &m->rows, row);

@@ -139,7 +139,9 @@ static double bucket_fraction(double lower, double upper, struct bucket *b, size
     double count = b[n - 1].count;
     if (count == 0 || isnan(lower) || isnan(upper)) return nan_value();
     if (lower >= upper) return 0;
-    double from = fmin(rank_of(lower, b, n), count), to = fmin(rank_of(upper, b, n), count);
+    double from = rank_of(lower, b, n), to = rank_of(upper, b, n);
+    if (from > count) from = count; /* fmin would lose NaN */
+    if (to > count) to = count;
     return (to - from) / count;
 }
 
@@ -182,6 +184,7 @@ static int histograms_put(struct sink *s, struct row *row)
     struct histograms *h = (struct histograms *)s;
     struct str le = labels_get(row->labels, STR("le")), name = labels_metric(row->labels);
     struct part part;
+    if (eval_is_empty(h->ev, row)) return 0; /* and nothing wrong with its le */
     if (eval_holds_histograms(row->v, h->ev->steps))
         return eval_histograms_unsupported(h->ev, h->fn);
     if (str_to_double(le, &part.bound) != 0)
