@@ -264,7 +264,7 @@ static void join_many(struct generator *g)
 {
     static const char *const on[] = {"on (job, instance) ", "on (instance, job) ",
                                      "ignoring (code) "};
-    static const char *const labels[] = {"",       " ()",         " (nothing)",       " (__name__)",
+    static const char *const labels[] = {"",       " ()",         " (nothing)",      " (__name__)",
                                          " (job)", " (instance)", " (code, nothing)"};
     bool left = dice_chance(g->dice, 60);
     unsigned how = dice_roll(g->dice, COUNT(on));

@@ -60,7 +60,7 @@ static double seconds_of(struct naive *n, const struct expr *e)
 
 static int64_t duration_of(struct naive *n, const struct duration *d)
 {
-    return d->expr ? llround(seconds_of(n, d->expr) * 1000) : d->ms;
+    return d->expr ? (int64_t)(seconds_of(n, d->expr) * 1000) : d->ms; /* cut off */
 }
 
 static int64_t range_of(struct naive *n, const struct duration *d)

@@ -58,6 +58,21 @@ void tree_cover(const struct expr *e, struct coverage *c)
         tree_cover(child, c);
 }
 
+bool tree_is_invariant(const struct expr *e)
+{
+    static const char *const of_time[] = {
+        "time",        "timestamp",   "predict_linear", "minute", "hour", "day_of_month",
+        "day_of_week", "day_of_year", "days_in_month",  "month",  "year"};
+    if (e->kind == EXPR_SELECTOR) return e->selector.mod.at != AT_NONE;
+    if (e->kind == EXPR_SUBQUERY) return e->subquery.mod.at != AT_NONE;
+    for (size_t i = 0; e->kind == EXPR_CALL && i < COUNT(of_time); i++)
+        if (str_eq(str_of(e->call.fn->name), str_of(of_time[i]))) return false;
+    const struct expr *child;
+    for (size_t i = 0; (child = tree_child(e, i)); i++)
+        if (!tree_is_invariant(child)) return false;
+    return true;
+}
+
 bool tree_sums(const struct expr *e)
 {
     static const char *const functions[] = {"sum_over_time",    "avg_over_time", "stddev_over_time",

@@ -17,6 +17,9 @@ struct coverage {
 };
 void tree_cover(const struct expr *e, struct coverage *c);
 
+/* Whether its value is the same at every step: all times in it are fixed with @. */
+bool tree_is_invariant(const struct expr *e);
+
 /* Whether a sum is part of it: its last bits then depend on the order of the terms. */
 bool tree_sums(const struct expr *e);
 
