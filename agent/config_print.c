@@ -111,6 +111,13 @@ static void put_list(const struct conf_option *o, const struct conf_list *l, int
     }
 }
 
+/* Of the ways to give a secret only the one that was chosen is there. */
+static bool is_unset_secret(const struct conf_option *o, const void *field)
+{
+    const char *s = *(const char *const *)field;
+    return is_secret(o->key) && (!s || !s[0]);
+}
+
 /* Whether some text of a block is not its default: a block of its parent's own fields, such as
  * basic_auth of a scrape configuration, is there only when it was given. */
 static bool is_given(const struct conf_table *t, const char *base)
@@ -134,6 +141,7 @@ static void put_option(const struct conf_option *o, const char *base, int depth,
         return;
     }
     if (o->type == CONF_SUB && !o->sub->size && !is_given(o->sub, field)) return;
+    if (o->type == CONF_STRING && is_unset_secret(o, field)) return;
     buf_addf(out, "%*s%s:", depth * 2, "", o->key);
     if (o->type == CONF_SUB) {
         buf_addch(out, '\n');
