@@ -70,8 +70,7 @@ def compare(d, base, one):
     check(any(abs(float(theirs) - t) < 0.002 for t in ours), theirs, ours)
     wait_until(lambda: query(base, 'odd_name{job="two"}'), 10)
     check(query(base, 'up{job="federate"}')[0]["value"][1] == "1")
-    one.server.shutdown()
-    one.server.server_close()
+    one.status = 500
     wait_until(lambda: [r["value"][1] for r in query(base, 'up{job="one"}')] == ["0"], 20)
     equal(query(us, 'requests_total{job="one"}'), [])
     answer = d.get("/federate", **{"match[]": 'requests_total{job="one"}'})
