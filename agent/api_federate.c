@@ -17,10 +17,15 @@
 #include "exporters/exposition.h"
 #include "tsdb/admin.h"
 
-enum { SELECTORS_BYTES = 4 << 20, ROWS_MAX = 50000000 };
+enum { SELECTORS_BYTES = 4 << 20, ROWS_MAX = 50000000, NAME_BYTES = 1 << 20 };
+
+/* Names that are written alike are one family, so they are sorted as written. */
+struct name {
+    struct str text, shown;
+};
 
 struct row {
-    struct str name; /* the metric's */
+    struct name name; /* the metric's */
     struct labels labels;
     int64_t t_ms;
     double v;
@@ -32,13 +37,14 @@ struct federation {
     struct api_selectors selectors;
     struct query_budget budget;
     int64_t start_ms, end_ms;
-    bool legacy;            /* the client does not take UTF-8 names */
+    struct exposition_format format;
     struct arena kept;      /* selectors, external labels, names */
     struct arena series;    /* of the name being gathered */
     struct label *external; /* by name; instance="" among them when it is not set */
     size_t external_count;
-    struct str *names;
+    struct name *names;
     size_t name_count, name_cap;
+    struct buf scratch;
     struct row *rows;
     size_t row_count, row_cap;
     struct exposition out;
@@ -75,6 +81,18 @@ static int read_external(void *arg, const struct config *c)
 /* --- names ------------------------------------------------------------------------------------
  */
 
+/* text must outlive the name. */
+static int make_name(struct federation *f, struct arena *a, struct str text, struct name *out)
+{
+    *out = (struct name){text, text};
+    if (f->format.escaping == ESCAPING_NONE || metric_name_is_legacy(text)) return 0;
+    buf_reset(&f->scratch);
+    int rc = name_escape(text, f->format.escaping, &f->scratch);
+    if (rc < 0) return rc;
+    out->shown = arena_str(a, (struct str){f->scratch.p, f->scratch.len});
+    return out->shown.p ? 0 : a->err;
+}
+
 static int add_name(void *arg, struct str s)
 {
     struct federation *f = arg;
@@ -84,8 +102,9 @@ static int add_name(void *arg, struct str s)
     if (rc < 0) return rc;
     struct str copy = arena_str(&f->kept, s);
     if (!copy.p) return f->kept.err;
-    f->names[f->name_count++] = copy;
-    return 0;
+    rc = make_name(f, &f->kept, copy, &f->names[f->name_count]);
+    f->name_count += rc == 0;
+    return rc;
 }
 
 static struct select_request request_of(struct federation *f, const struct matcher *m, size_t count)
@@ -102,17 +121,11 @@ static struct select_request request_of(struct federation *f, const struct match
     };
 }
 
-/* Names are compared as they will be written, so that one family comes once. */
 static int compare_names(const void *a, const void *b)
 {
-    const struct str *x = a, *y = b;
-    if (metric_name_is_legacy(*x) && metric_name_is_legacy(*y)) return str_cmp(*x, *y);
-    char *text = mem_alloc(x->len + y->len + 1);
-    if (!text) return str_cmp(*x, *y);
-    int c = str_cmp(exposition_legacy_name(*x, true, text),
-                    exposition_legacy_name(*y, true, text + x->len));
-    mem_free(text);
-    return c ? c : str_cmp(*x, *y);
+    const struct name *x = a, *y = b;
+    int c = str_cmp(x->shown, y->shown);
+    return c ? c : str_cmp(x->text, y->text);
 }
 
 /* The names of all metrics there may be, sorted; some twice, some not selected. */
@@ -129,10 +142,12 @@ static int find_names(struct federation *f)
 static int add_row(struct federation *f, const struct series_view *v)
 {
     size_t last = v->count - 1;
-    struct row row = {labels_metric(v->labels), v->labels, v->t[last], v->v[last]};
+    struct row row = {.labels = v->labels, .t_ms = v->t[last], .v = v->v[last]};
+    struct str metric = labels_metric(v->labels);
     void *rows = f->rows;
-    if (is_stale(row.v) || !row.name.len) return 0;
-    int rc = mem_grow(&rows, &f->row_cap, f->row_count + 1, ROWS_MAX, sizeof *f->rows);
+    if (is_stale(row.v) || !metric.len) return 0;
+    int rc = make_name(f, &f->series, metric, &row.name);
+    if (rc == 0) rc = mem_grow(&rows, &f->row_cap, f->row_count + 1, ROWS_MAX, sizeof *f->rows);
     f->rows = rows;
     if (rc == 0) f->rows[f->row_count++] = row;
     return rc;
@@ -182,7 +197,7 @@ static int write_rows(struct federation *f)
     for (size_t i = 0; i < f->row_count; i++) {
         const struct row *row = &f->rows[i];
         if (i > 0 && labels_eq(row->labels, row[-1].labels)) continue;
-        exposition_untyped(&f->out, f->legacy, row->name, row->labels,
+        exposition_untyped(&f->out, row->name.text, row->labels,
                            missing_labels(f, row->labels, extra), row->v, row->t_ms);
     }
     f->row_count = 0;
@@ -205,7 +220,8 @@ static int federate(struct federation *f)
     if (!local) return write_all(f, NULL);
     int rc = find_names(f);
     for (size_t i = 0; rc == 0 && i < f->name_count; i++)
-        if (i == 0 || !str_eq(f->names[i], f->names[i - 1])) rc = write_all(f, &f->names[i]);
+        if (i == 0 || !str_eq(f->names[i].text, f->names[i - 1].text))
+            rc = write_all(f, &f->names[i].text);
     return rc;
 }
 
@@ -224,8 +240,9 @@ static int federation_init(struct federation *f, struct app *a, const struct req
         .cancel = r->cancel,
         .deadline_mono_ns = r->start_mono_ns + f->settings.query_timeout_ms * 1000000,
     };
-    const char *accept = r->header[HDR_ACCEPT];
-    f->legacy = !accept || !strstr(accept, "escaping=allow-utf-8");
+    f->format = exposition_negotiate(r->header[HDR_ACCEPT]);
+    f->out.escaping = f->format.escaping;
+    buf_init(&f->scratch, NAME_BYTES);
     int rc = api_selectors_read(&f->selectors, r, &f->kept, &f->err);
     return rc == 0 ? a->with_config(a, read_external, f) : rc;
 }
@@ -234,6 +251,7 @@ static void federation_release(struct federation *f)
 {
     api_selectors_release(&f->selectors);
     exposition_release(&f->out);
+    buf_release(&f->scratch);
     arena_release(&f->kept);
     arena_release(&f->series);
     mem_free(f->names);
@@ -260,8 +278,7 @@ void api_federate(struct app *a, struct request *r, struct response *p)
     }
     exposition_init(&f->out, &p->body);
     int rc = federation_init(f, a, r);
-    p->content_type = f->legacy ? "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"
-                                : "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8";
+    p->content_type = exposition_content_type(&f->format);
     if (rc == 0) rc = federate(f);
     if (rc < 0) fail(f, rc, p);
     federation_release(f);

@@ -140,77 +140,45 @@ void exposition_sample(struct exposition *x, const char *name, const char *help,
 /* --- with times --------------------------------------------------------------------------------
  */
 
-struct str exposition_legacy_name(struct str name, bool metric, char *out)
-{
-    size_t n = 0;
-    for (size_t i = 0; i < name.len; i++) {
-        unsigned char c = (unsigned char)name.p[i];
-        bool good = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-                    (c == ':' && metric) || (c >= '0' && c <= '9' && i > 0);
-        if ((c & 0xc0) == 0x80) continue; /* the rest of a character */
-        out[n++] = good ? (char)c : '_';
-    }
-    return (struct str){out, n};
-}
-
-/* Adds a name as it is, quoted or with its odd characters replaced. */
-static void add_name(struct buf *out, struct str name, bool metric, bool legacy)
-{
-    bool plain = metric ? metric_name_is_legacy(name) : label_name_is_legacy(name);
-    if (plain) {
-        buf_add(out, name.p, name.len);
-    } else if (!legacy) {
-        add_quoted(out, name);
-    } else if (buf_reserve(out, name.len + 1) == 0) {
-        out->len += exposition_legacy_name(name, metric, out->p + out->len).len;
-        out->p[out->len] = '\0';
-    }
-}
-
-static bool add_labels(struct buf *out, struct labels ls, bool legacy, bool first)
+static bool add_labels(struct exposition *x, struct labels ls, bool first)
 {
     for (size_t i = 0; i < ls.count; i++) {
         if (str_eq(ls.v[i].name, STR(METRIC_NAME))) continue;
-        if (!first) buf_addch(out, ',');
-        add_name(out, ls.v[i].name, false, legacy);
-        buf_addch(out, '=');
-        add_quoted(out, ls.v[i].value);
+        add_label(x, ls.v[i], first);
         first = false;
     }
     return first;
 }
 
-void exposition_untyped(struct exposition *x, bool legacy, struct str name, struct labels labels,
+/* Names that are written alike are one family. */
+static void begin_untyped(struct exposition *x, struct str name)
+{
+    struct str shown = written(x, name);
+    if (x->family.p && str_eq((struct str){x->family.p, x->family.len}, shown)) return;
+    buf_reset(&x->family);
+    buf_add(&x->family, shown.p, shown.len);
+    buf_addstr(x->out, "# TYPE ");
+    add_metric_name(x, name);
+    buf_addstr(x->out, " untyped\n");
+}
+
+void exposition_untyped(struct exposition *x, struct str name, struct labels labels,
                         struct labels extra, double v, int64_t t_ms)
 {
-    struct buf *out = x->out;
-    struct buf written = BUF_INIT(FAMILY_MAX);
-    add_name(&written, name, true, legacy);
-    bool inside = !legacy && !metric_name_is_legacy(name); /* a quoted name stands in the braces */
-    if (x->family.len != written.len ||
-        (written.len && memcmp(x->family.p, written.p, written.len) != 0)) {
-        buf_reset(&x->family);
-        buf_add(&x->family, written.p, written.len);
-        buf_addstr(out, "# TYPE ");
-        buf_add(out, written.p, written.len);
-        buf_addstr(out, " untyped\n");
-    }
-    size_t start = out->len;
-    if (!inside) buf_add(out, written.p, written.len);
-    size_t brace = out->len;
-    buf_addch(out, '{');
-    if (inside) buf_add(out, written.p, written.len);
-    bool empty = add_labels(out, labels, legacy, !inside);
-    empty = add_labels(out, extra, legacy, empty);
-    if (empty && !out->err)
-        buf_truncate(out, brace);
+    begin_untyped(x, name);
+    bool outside = metric_name_is_legacy(written(x, name));
+    if (outside) add_metric_name(x, name);
+    size_t brace = x->out->len;
+    buf_addch(x->out, '{');
+    if (!outside) add_metric_name(x, name);
+    bool empty = add_labels(x, extra, add_labels(x, labels, outside));
+    if (empty && !x->out->err)
+        buf_truncate(x->out, brace);
     else
-        buf_addch(out, '}');
-    buf_addch(out, ' ');
-    buf_adddouble(out, v);
-    buf_addch(out, ' ');
-    buf_addint(out, t_ms);
-    buf_addch(out, '\n');
-    if (written.err && !out->err) buf_truncate(out, start); /* a name no format holds */
-    buf_release(&written);
+        buf_addch(x->out, '}');
+    buf_addch(x->out, ' ');
+    buf_adddouble(x->out, v);
+    buf_addch(x->out, ' ');
+    buf_addint(x->out, t_ms);
+    buf_addch(x->out, '\n');
 }

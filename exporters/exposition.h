@@ -26,11 +26,8 @@ void exposition_sample(struct exposition *x, const char *name, const char *help,
                        enum metric_type type, struct labels labels, double v);
 
 /* One sample with its time and without a type, as federation has them: "# TYPE name untyped" before
- * the first of a name. labels with or without __name__, extra behind them. legacy: names that the
- * old format cannot hold are written with '_' for each of their odd characters. */
-void exposition_untyped(struct exposition *x, bool legacy, struct str name, struct labels labels,
+ * the first of a name. labels with or without __name__, extra behind them. */
+void exposition_untyped(struct exposition *x, struct str name, struct labels labels,
                         struct labels extra, double v, int64_t t_ms);
-/* The name as exposition_untyped writes it then; out has room for its length. */
-struct str exposition_legacy_name(struct str name, bool metric, char *out);
 
 #endif

@@ -210,17 +210,14 @@ static void names_follow_the_clients_escaping(void **state)
               "a_b{instance=\"\",site=\"a\",zone=\"z1\"} 2 1700000000000\n"
               "# TYPE a_c untyped\n"
               "a_c{instance=\"\",site=\"a\",zone=\"z1\"} 3 1700000000000\n");
-    assert_non_null(strstr(f->p.content_type, "escaping=underscores"));
+    assert_string_equal(f->p.content_type, "text/plain; version=0.0.4; charset=utf-8");
     struct buf out = BUF_INIT(1 << 16);
     struct exposition x;
     struct label l = {STR("my.label"), STR("x")};
     exposition_init(&x, &out);
-    exposition_untyped(&x, false, STR("a.b"), (struct labels){&l, 1}, (struct labels){NULL, 0}, 1,
-                       5);
-    exposition_untyped(&x, false, STR("a.b"), (struct labels){NULL, 0}, (struct labels){NULL, 0}, 2,
-                       6);
-    exposition_untyped(&x, false, STR("plain"), (struct labels){NULL, 0}, (struct labels){NULL, 0},
-                       3, 7);
+    exposition_untyped(&x, STR("a.b"), (struct labels){&l, 1}, (struct labels){NULL, 0}, 1, 5);
+    exposition_untyped(&x, STR("a.b"), (struct labels){NULL, 0}, (struct labels){NULL, 0}, 2, 6);
+    exposition_untyped(&x, STR("plain"), (struct labels){NULL, 0}, (struct labels){NULL, 0}, 3, 7);
     assert_string_equal(out.p, "# TYPE \"a.b\" untyped\n"
                                "{\"a.b\",\"my.label\"=\"x\"} 1 5\n"
                                "{\"a.b\"} 2 6\n"
