@@ -31,13 +31,14 @@
 #include "core/mem.h"
 
 /* libmicrohttpd keeps a request's head in one piece of memory for each connection: the target, a
- * record of some 64 bytes for each parameter (which we read ourselves), the headers, and later the
- * head of the answer. What does not fit it refuses in HTML; so there is room for a bit more than we
- * take, and the refusal is ours. The piece is mapped, and counts once it is used. */
+ * record of 56 bytes for each parameter (which we read ourselves), the headers, and later the head
+ * of the answer. What does not fit it refuses in HTML; so there is room for a bit more than we
+ * take, and the refusal is ours. A connection that is kept after its first request holds all of it.
+ */
 enum {
     TARGET_MAX = 64 << 10,
-    HEADERS_MAX = 32 << 10,
-    CONNECTION_MEMORY = TARGET_MAX + REQUEST_PARAMS_MAX * 64 + HEADERS_MAX + (32 << 10),
+    HEADERS_MAX = 16 << 10,
+    CONNECTION_MEMORY = TARGET_MAX + HEADERS_MAX + REQUEST_PARAMS_MAX * 56 + (8 << 10),
 };
 
 enum {
