@@ -1,104 +1,193 @@
-/* cmd.c -- finds the subcommand, reads its options by its table, prints help from the same rows.
+/* cmd.c -- finds the subcommand, reads its options by its table.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/cmd.h"
 
 #include <assert.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "core/str.h"
+#include "agent/cmds.h"
 
 enum { HELP_MAX = 1 << 16, WORDS_MAX = 64 };
 
-int cmd_fail(int code, const char *fmt, ...)
+// clang-format off
+const struct cmd_option global_options[] = {
+    {.name = "--color", .arg = "auto|always|never", .dflt = "auto",
+     .help = "colours; auto: on a terminal, unless NO_COLOR is set"},
+    {.name = "--quiet", .letter = 'q', .help = "no warnings and notes on standard error"},
+    {.name = "--help", .letter = 'h', .help = "this page"},
+    {0},
+};
+// clang-format on
+
+/* --- options --- */
+
+const struct cmd_option *cmd_option_at(const struct command *command, size_t i)
 {
-    va_list ap;
-    va_start(ap, fmt);
-    fputs("error: ", stderr);
-    vfprintf(stderr, fmt, ap);
-    fputc('\n', stderr);
-    va_end(ap);
-    return code;
+    const struct cmd_option *lists[] = {
+        command->options,
+        command->asks ? client_options : NULL,
+        global_options,
+    };
+    assert(i < CMD_OPTIONS_MAX);
+    for (size_t k = 0; k < COUNT(lists); k++)
+        for (const struct cmd_option *o = lists[k]; o && o->name; o++)
+            if (i-- == 0) return o;
+    return NULL;
 }
 
-int cmd_output(const struct buf *b, int code)
+static int find_option(const struct command *command, struct str given)
 {
-    size_t done = b->len ? fwrite(b->p, 1, b->len, stdout) : 0;
-    if (b->err) return cmd_fail(EXIT_FAILED, "the output does not fit in memory");
-    if (done != b->len || fflush(stdout) != 0)
-        return cmd_fail(EXIT_FAILED, "cannot write the output");
-    return code;
-}
-
-/* --- help --- */
-
-static size_t count_options(const struct command *command)
-{
-    size_t n = 0;
-    while (command->options && command->options[n].name)
-        n++;
-    assert(n <= CMD_OPTIONS_MAX);
-    return n;
-}
-
-static void put_option(struct buf *out, const struct cmd_option *o)
-{
-    char left[64];
-    int n = o->letter ? snprintf(left, sizeof left, "-%c, %s", o->letter, o->name)
-                      : snprintf(left, sizeof left, "%s", o->name);
-    if (o->arg && n > 0 && (size_t)n < sizeof left)
-        snprintf(left + n, sizeof left - (size_t)n, " %s", o->arg);
-    buf_addf(out, "  %-22s %s", left, o->help);
-    if (o->dflt) buf_addf(out, " (default: %s)", o->dflt);
-    buf_addch(out, '\n');
-}
-
-void cmd_help(const struct command *command, struct buf *out)
-{
-    size_t options = count_options(command);
-    buf_addf(out, "tocsin %s: %s\n\nUsage: tocsin %s%s%s%s\n", command->name, command->purpose,
-             command->name, options ? " [OPTIONS]" : "", command->synopsis[0] ? " " : "",
-             command->synopsis);
-    buf_addstr(out, "\nOptions:\n");
-    for (size_t i = 0; i < options; i++)
-        put_option(out, &command->options[i]);
-    buf_addf(out, "  %-22s %s\n\nExamples:\n", "-h, --help", "this page");
-    for (size_t i = 0; i < COUNT(command->examples) && command->examples[i]; i++)
-        buf_addf(out, "  %s\n", command->examples[i]);
-    buf_addf(out, "\nExit codes: 0 success%s%s, 2 wrong usage\n", command->exits ? ", " : "",
-             command->exits ? command->exits : "");
-}
-
-void cmd_help_all(struct buf *out)
-{
-    buf_addstr(out, "tocsin: watches a machine, stores what it sees, and rings the bell.\n\n"
-                    "Usage: tocsin COMMAND [OPTIONS] [ARGUMENTS]\n\nCommands:\n");
-    for (size_t i = 0; i < command_count; i++) {
-        char left[64];
-        snprintf(left, sizeof left, "%s %s", commands[i].name, commands[i].synopsis);
-        buf_addf(out, "  %-28s %s\n", left, commands[i].purpose);
+    const struct cmd_option *o;
+    for (size_t i = 0; (o = cmd_option_at(command, i)); i++) {
+        if (str_eq(str_of(o->name), given)) return (int)i;
+        if (o->letter && given.len == 2 && given.p[0] == '-' && given.p[1] == o->letter)
+            return (int)i;
     }
-    buf_addstr(out, "\nOptions:\n"
-                    "  -h, --help                   this page, or a command's\n"
-                    "\nExamples:\n"
-                    "  tocsin run --data ./data\n"
-                    "  tocsin help query\n"
-                    "\nExit codes: 0 success, 1 failed, 2 wrong usage, 3 warnings under --strict,\n"
-                    "4 daemon unreachable, 5 not permitted\n");
+    return -1;
 }
 
-static int print_help(const struct command *command)
+static int unknown_option(const struct command *command, struct str given)
 {
-    struct buf out = BUF_INIT(HELP_MAX);
-    if (command)
-        cmd_help(command, &out);
-    else
-        cmd_help_all(&out);
-    int code = cmd_output(&out, EXIT_OK);
-    buf_release(&out);
+    const char *names[CMD_OPTIONS_MAX];
+    const struct cmd_option *o;
+    size_t count = 0;
+    while ((o = cmd_option_at(command, count)))
+        names[count++] = o->name;
+    const char *near = str_nearest(given, names, count), *blank = command->name[0] ? " " : "";
+    if (near)
+        return cmd_fail(EXIT_USAGE, "unknown option \"%.*s\", did you mean \"%s\"?", (int)given.len,
+                        given.p, near);
+    return cmd_fail(EXIT_USAGE, "unknown option \"%.*s\", see: tocsin%s%s --help", (int)given.len,
+                    given.p, blank, command->name);
+}
+
+bool cmd_next_choice(struct str *choices, struct str *one)
+{
+    if (!choices->p) return false;
+    *one = str_split(choices, '|');
+    return true;
+}
+
+/* "what" is not one of "a|b|c": says so, and returns EXIT_USAGE; EXIT_OK when it is. */
+static int check_choice(const char *what, const char *choices, struct str value)
+{
+    struct buf list = BUF_INIT(HELP_MAX);
+    struct str rest = str_of(choices), one;
+    bool found = false;
+    while (cmd_next_choice(&rest, &one)) {
+        found |= str_eq(one, value);
+        buf_addf(&list, "%s%.*s", !list.len ? "" : rest.p ? ", " : " or ", (int)one.len, one.p);
+    }
+    int code = EXIT_OK;
+    if (!found)
+        code = cmd_fail(EXIT_USAGE, "%s: \"%.*s\" is not %s", what, (int)value.len, value.p,
+                        list.p ? list.p : "");
+    buf_release(&list);
     return code;
+}
+
+/* Reads argv[*i] as an option; moves *i past a value of its own. */
+static int read_option(struct cmd *c, int argc, char **argv, int *i)
+{
+    struct str value = str_of(argv[*i]), name = str_split(&value, '=');
+    int k = find_option(c->command, name);
+    if (k < 0) return unknown_option(c->command, name);
+    const struct cmd_option *o = cmd_option_at(c->command, (size_t)k);
+    if (!o->arg) {
+        if (value.p) return cmd_fail(EXIT_USAGE, "option %s takes no value", o->name);
+        c->values[k] = "";
+        return EXIT_OK;
+    }
+    if (!value.p) {
+        if (*i + 1 == argc) return cmd_fail(EXIT_USAGE, "option %s needs %s", o->name, o->arg);
+        value = str_of(argv[++*i]);
+    }
+    c->values[k] = value.p;
+    return cmd_is_choice(o->arg) ? check_choice(o->name, o->arg, value) : EXIT_OK;
+}
+
+/* Options may stand anywhere; positional arguments are gathered at the front of c->args. */
+static int read_words(struct cmd *c, int argc, char **argv)
+{
+    bool only_args = false;
+    for (int i = 0; i < argc; i++) {
+        char *arg = argv[i];
+        if (!only_args && strcmp(arg, "--") == 0) {
+            only_args = true;
+        } else if (!only_args && arg[0] == '-' && arg[1] != '\0') {
+            int code = read_option(c, argc, argv, &i);
+            if (code != EXIT_OK) return code;
+        } else {
+            c->args[c->arg_count++] = arg;
+        }
+    }
+    return EXIT_OK;
+}
+
+static int check_arguments(const struct cmd *c)
+{
+    const struct command *command = c->command;
+    if (c->arg_count < command->min_args)
+        return cmd_fail(EXIT_USAGE, "%s needs %s, see: tocsin %s --help", command->name,
+                        command->synopsis, command->name);
+    if (command->max_args >= 0 && c->arg_count > command->max_args)
+        return cmd_fail(EXIT_USAGE, "unexpected argument \"%s\", see: tocsin %s --help",
+                        c->args[command->max_args], command->name);
+    if (c->arg_count && cmd_is_choice(command->synopsis))
+        return check_choice(command->name, command->synopsis, str_of(c->args[0]));
+    return EXIT_OK;
+}
+
+/* --- values --- */
+
+const char *cmd_value(const struct cmd *c, const char *name)
+{
+    int k = find_option(c->command, str_of(name));
+    assert(k >= 0);
+    const struct cmd_option *o = cmd_option_at(c->command, (size_t)k);
+    const char *env = o->env ? getenv(o->env) : NULL;
+    if (c->values[k]) return c->values[k];
+    return env && env[0] ? env : o->dflt;
+}
+
+int cmd_duration(const struct cmd *c, const char *name, int64_t *out_ms)
+{
+    struct errmsg err = {0};
+    const char *text = cmd_value(c, name);
+    if (!text) return EXIT_OK;
+    if (str_to_duration(str_of(text), out_ms, &err) < 0)
+        return cmd_fail(EXIT_USAGE, "%s: %s%s%s", name, err.text, err.hint[0] ? "; " : "",
+                        err.hint);
+    if (*out_ms <= 0) return cmd_fail(EXIT_USAGE, "%s must be longer than nothing", name);
+    return EXIT_OK;
+}
+
+int cmd_count(const struct cmd *c, const char *name, uint64_t *out)
+{
+    const char *text = cmd_value(c, name);
+    if (!text) return EXIT_OK;
+    struct str digits = str_of(text);
+    uint64_t factor = 1, v;
+    if (digits.len && strchr("kM", digits.p[digits.len - 1]))
+        factor = digits.p[--digits.len] == 'k' ? 1000 : 1000000;
+    if (str_to_u64(digits, &v) < 0 || v == 0 || __builtin_mul_overflow(v, factor, &v))
+        return cmd_fail(EXIT_USAGE, "%s: \"%s\" is no count of 1 or more, as in 50 or 10k", name,
+                        text);
+    *out = v;
+    return EXIT_OK;
+}
+
+int cmd_time(const struct cmd *c, const char *name, int64_t *out_ms)
+{
+    const char *text = cmd_value(c, name);
+    if (text && str_to_time(str_of(text), out_ms) < 0)
+        return cmd_fail(EXIT_USAGE, "%s: \"%s\" is neither RFC 3339 nor seconds", name, text);
+    return EXIT_OK;
 }
 
 /* --- finding the row --- */
@@ -143,122 +232,105 @@ static int unknown_command(int argc, char **argv)
         const char *two = str_nearest(str_of(text), names, count);
         if (two) near = two;
     }
-    for (size_t i = 0; !near && i < count; i++) /* "check" alone */
-        if (str_starts(str_of(names[i]), str_of(argv[0])) && names[i][strlen(argv[0])] == ' ')
-            near = names[i];
     if (near)
         return cmd_fail(EXIT_USAGE, "unknown command \"%s\", did you mean \"%s\"?", text, near);
     return cmd_fail(EXIT_USAGE, "unknown command \"%s\", see: tocsin help", text);
 }
 
-/* --- reading options --- */
-
-static int find_option(const struct command *command, struct str given)
-{
-    size_t count = count_options(command);
-    for (size_t i = 0; i < count; i++) {
-        const struct cmd_option *o = &command->options[i];
-        if (str_eq(str_of(o->name), given)) return (int)i;
-        if (o->letter && given.len == 2 && given.p[0] == '-' && given.p[1] == o->letter)
-            return (int)i;
-    }
-    return -1;
-}
-
-static int unknown_option(const struct command *command, struct str given)
-{
-    const char *names[CMD_OPTIONS_MAX];
-    size_t count = count_options(command);
-    for (size_t i = 0; i < count; i++)
-        names[i] = command->options[i].name;
-    const char *near = str_nearest(given, names, count);
-    if (near)
-        return cmd_fail(EXIT_USAGE, "unknown option \"%.*s\", did you mean \"%s\"?", (int)given.len,
-                        given.p, near);
-    return cmd_fail(EXIT_USAGE, "unknown option \"%.*s\", see: tocsin %s --help", (int)given.len,
-                    given.p, command->name);
-}
-
-/* Reads argv[*i] as an option; moves *i past a value of its own. */
-static int read_option(struct cmd *c, int argc, char **argv, int *i)
-{
-    struct str value = str_of(argv[*i]), name = str_split(&value, '=');
-    int k = find_option(c->command, name);
-    if (k < 0) return unknown_option(c->command, name);
-    const struct cmd_option *o = &c->command->options[k];
-    if (!o->arg) {
-        if (value.p) return cmd_fail(EXIT_USAGE, "option %s takes no value", o->name);
-        c->values[k] = "";
-        return EXIT_OK;
-    }
-    if (!value.p) {
-        if (*i + 1 == argc) return cmd_fail(EXIT_USAGE, "option %s needs %s", o->name, o->arg);
-        value = str_of(argv[++*i]);
-    }
-    c->values[k] = value.p;
-    return EXIT_OK;
-}
+/* --- help on the way --- */
 
 static bool is_help(const char *arg)
 {
     return strcmp(arg, "-h") == 0 || strcmp(arg, "--help") == 0;
 }
 
-/* Options may stand anywhere; positional arguments are gathered at the front of argv. */
-static int read_arguments(struct cmd *c, int argc, char **argv)
+static int print_help(const struct command *command)
 {
-    bool only_args = false;
-    c->args = argv;
-    for (int i = 0; i < argc; i++) {
-        char *arg = argv[i];
-        if (!only_args && strcmp(arg, "--") == 0) {
-            only_args = true;
-        } else if (!only_args && arg[0] == '-' && arg[1] != '\0') {
-            int code = read_option(c, argc, argv, &i);
-            if (code != EXIT_OK) return code;
-        } else {
-            c->args[c->arg_count++] = arg;
-        }
-    }
-    if (c->arg_count < c->command->min_args)
-        return cmd_fail(EXIT_USAGE, "%s needs %s, see: tocsin %s --help", c->command->name,
-                        c->command->synopsis, c->command->name);
-    if (c->command->max_args >= 0 && c->arg_count > c->command->max_args)
-        return cmd_fail(EXIT_USAGE, "unexpected argument \"%s\", see: tocsin %s --help",
-                        c->args[c->command->max_args], c->command->name);
-    return EXIT_OK;
+    struct buf out = BUF_INIT(HELP_MAX);
+    if (command)
+        cmd_help(command, &out);
+    else
+        cmd_help_all(&out);
+    int code = cmd_output(&out, EXIT_OK);
+    buf_release(&out);
+    return code;
 }
 
-const char *cmd_value(const struct cmd *c, const char *name)
+/* "check" alone, or tocsin alone: what there is, to stdout when it was asked for. */
+static int print_group(const char *word, bool asked)
 {
-    int k = find_option(c->command, str_of(name));
-    assert(k >= 0);
-    return c->values[k] ? c->values[k] : c->command->options[k].dflt;
+    struct buf out = BUF_INIT(HELP_MAX);
+    int code = EXIT_USAGE;
+    if (word)
+        (void)cmd_help_group(word, &out);
+    else
+        cmd_help_all(&out);
+    if (asked)
+        code = cmd_output(&out, EXIT_OK);
+    else if (out.p)
+        fputs(out.p, stderr);
+    buf_release(&out);
+    return code;
 }
 
-static int help_command(int argc, char **argv)
+static bool is_group(const char *word)
+{
+    struct buf scratch = BUF_INIT(HELP_MAX);
+    bool is = cmd_help_group(word, &scratch);
+    buf_release(&scratch);
+    return is;
+}
+
+int run_help(const struct cmd *c)
 {
     int words;
-    if (argc == 0) return print_help(NULL);
-    const struct command *command = cmd_find(argc, argv, &words);
-    return command ? print_help(command) : unknown_command(argc, argv);
+    if (c->arg_count == 0) return print_help(NULL);
+    const struct command *command = cmd_find(c->arg_count, c->args, &words);
+    if (command && words == c->arg_count) return print_help(command);
+    if (c->arg_count == 1 && is_group(c->args[0])) return print_group(c->args[0], true);
+    return unknown_command(c->arg_count, c->args);
+}
+
+/* --- the whole line --- */
+
+/* Options may also stand before the command, if every command that asks a daemon takes them: how
+ * many words they are; < 0: told. */
+static int leading_options(int argc, char **argv)
+{
+    static const struct command any = {.name = "", .asks = true};
+    struct cmd scratch = {.command = &any};
+    int i = 0;
+    for (; i < argc && argv[i][0] == '-' && argv[i][1] && !is_help(argv[i]); i++)
+        if (read_option(&scratch, argc, argv, &i) != EXIT_OK) return -1;
+    return i;
+}
+
+static int run_line(int argc, char **argv)
+{
+    int words, lead = leading_options(argc, argv);
+    if (lead < 0) return EXIT_USAGE;
+    char **word = argv + lead;
+    int left = argc - lead;
+    if (left == 0) return print_group(NULL, false);
+    if (is_help(word[0])) return print_help(NULL);
+    const struct command *command = cmd_find(left, word, &words);
+    if (!command && is_group(word[0]) && (left == 1 || word[1][0] == '-'))
+        return print_group(word[0], left > 1 && is_help(word[1]));
+    if (!command) return unknown_command(left, word);
+    for (int i = words; i < left && strcmp(word[i], "--") != 0; i++)
+        if (is_help(word[i])) return print_help(command);
+    struct cmd c = {.command = command, .args = word + words};
+    int code = read_words(&c, lead, argv);
+    if (code == EXIT_OK) code = read_words(&c, left - words, word + words);
+    if (code == EXIT_OK) code = check_arguments(&c);
+    return code == EXIT_OK ? command->run(&c) : code;
 }
 
 int cmd_main(int argc, char **argv)
 {
-    int words;
-    if (argc < 2) {
-        print_help(NULL);
-        return EXIT_USAGE;
-    }
-    if (is_help(argv[1])) return print_help(NULL);
-    if (strcmp(argv[1], "help") == 0) return help_command(argc - 2, argv + 2);
-    if (strcmp(argv[1], "--version") == 0) argv[1] += 2;
-    const struct command *command = cmd_find(argc - 1, argv + 1, &words);
-    if (!command) return unknown_command(argc - 1, argv + 1);
-    for (int i = 1 + words; i < argc && strcmp(argv[i], "--") != 0; i++)
-        if (is_help(argv[i])) return print_help(command);
-    struct cmd c = {.command = command};
-    int code = read_arguments(&c, argc - 1 - words, argv + 1 + words);
-    return code == EXIT_OK ? command->run(&c) : code;
+    static char version[] = "version";
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGPIPE, &ignore, NULL); /* cmd_write ends quietly instead */
+    if (argc > 1 && strcmp(argv[1], "--version") == 0) argv[1] = version;
+    return run_line(argc - 1, argv + 1);
 }

@@ -9,16 +9,18 @@
 
 enum { OUTPUT_MAX = 16 << 20 };
 
+// clang-format off
 const struct cmd_option config_effective_options[] = {
-    {"--config", 'c', "FILE", NULL, "configuration file; without one everything has its default"},
-    {0   },
-};
-
-const struct cmd_option check_options[] = {
-    {"--json",                                          0, NULL, NULL, "print the problems as JSON, on standard output"},
-    {"--strict",                                             0, NULL, NULL, "warnings fail too"},
+    {.name = "--config", .letter = 'c', .arg = "FILE",
+     .help = "configuration file; without one everything has its default"},
     {0},
 };
+const struct cmd_option check_options[] = {
+    {.name = "--json", .help = "print the problems as JSON, on standard output"},
+    {.name = "--strict", .help = "warnings fail too"},
+    {0},
+};
+// clang-format on
 
 int run_config_default(const struct cmd *c)
 {

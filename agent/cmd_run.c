@@ -3,15 +3,20 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/cmds.h"
 #include "agent/daemon.h"
+#include "agent/http.h"
 
+// clang-format off
 const struct cmd_option run_options[] = {
-    {"--config",                                                    'c', "FILE", NULL, "configuration file; without one everything has its default"},
-    {"--data",                                                       0, "DIR", NULL, "data directory, over storage.path"},
-    {"--listen", 0, "HOST:PORT", NULL, "address to serve, over http.listen; port 0: a free one"},
-    {"--host-root",                                                      0, "DIR", NULL, "where the host's /, /proc and /sys are mounted"},
-    {"--log-level",                                                        0, "LEVEL", NULL, "debug, info, warn, error or off, over log.level"},
-    {0                         },
+    {.name = "--config", .letter = 'c', .arg = "FILE",
+     .help = "configuration file; without one everything has its default"},
+    {.name = "--data", .arg = "DIR", .help = "data directory, over storage.path"},
+    {.name = "--listen", .arg = "HOST:PORT",
+     .help = "address to serve, over http.listen; port 0: a free one"},
+    {.name = "--host-root", .arg = "DIR", .help = "where the host's /, /proc and /sys are mounted"},
+    {.name = "--log-level", .arg = "debug|info|warn|error|off", .help = "over log.level"},
+    {0},
 };
+// clang-format on
 
 int run_daemon(const struct cmd *c)
 {
@@ -21,5 +26,11 @@ int run_daemon(const struct cmd *c)
         .host_root = cmd_value(c, "--host-root"),
         .log_level = cmd_value(c, "--log-level"),
     };
+    struct errmsg err = {0};
+    bool loopback;
+    if (o.listen && http_listen_check(o.listen, &loopback, &err) < 0)
+        return cmd_fail(EXIT_USAGE,
+                        "--listen: %s; write HOST:PORT with an IP address, as in 127.0.0.1:7788",
+                        err.text);
     return daemon_run(cmd_value(c, "--config"), &o);
 }

@@ -26,12 +26,16 @@ int run_test_promql(const struct cmd *c)
     return failed ? EXIT_FAILED : code;
 }
 
+// clang-format off
 const struct cmd_option test_collectors_options[] = {
-    {"--host-root",                                  0, "DIR", "", "where the host's /proc and /sys are mounted"},
-    {"--proc-root",                                         0, "DIR", "", "where procfs is, over --host-root"},
-    {"--sys-root", 0, "DIR", "", "where sysfs is, over --host-root"},
-    {0                                 },
+    {.name = "--host-root", .arg = "DIR", .dflt = "",
+     .help = "where the host's /proc and /sys are mounted"},
+    {.name = "--proc-root", .arg = "DIR", .dflt = "",
+     .help = "where procfs is, over --host-root"},
+    {.name = "--sys-root", .arg = "DIR", .dflt = "", .help = "where sysfs is, over --host-root"},
+    {0},
 };
+// clang-format on
 
 int run_test_collectors(const struct cmd *c)
 {

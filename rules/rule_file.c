@@ -376,6 +376,36 @@ static void warn_of_type(struct reader *r, const struct ynode *n, const struct e
               "expression is a %s", value_type_name(e->type));
 }
 
+struct marking {
+    struct reader *r;
+    const struct ynode *node;
+    struct rule_place *places;
+    size_t count;
+};
+
+static int mark_selector(void *arg, const struct expr *selector)
+{
+    struct marking *m = arg;
+    struct rule_place *at = m->places ? &m->places[m->count] : NULL;
+    if (at) scalar_position(&m->r->doc, m->node, selector->start, &at->line, &at->column);
+    m->count++;
+    return 0;
+}
+
+/* Counts the selectors, then notes where each stands. */
+static void mark_selectors(struct reader *r, const struct ynode *n, struct rule *rule)
+{
+    struct marking m = {.r = r, .node = n};
+    (void)promql_selectors(rule->expr, mark_selector, &m);
+    m.places = arena_array(&r->set->arena, m.count + 1, sizeof *m.places);
+    m.count = 0;
+    if (m.places)
+        (void)promql_selectors(rule->expr, mark_selector, &m);
+    else
+        r->out_of_memory = true;
+    rule->places = m.places;
+}
+
 static void read_expr(struct reader *r, const struct fields *f, const struct ynode *name,
                       struct rule *rule)
 {
@@ -401,6 +431,7 @@ static void read_expr(struct reader *r, const struct fields *f, const struct yno
         return;
     }
     warn_of_type(r, n, rule->expr);
+    if (r->set->mark_selectors) mark_selectors(r, n, rule);
     struct buf b = BUF_INIT(1 << 20);
     if (promql_print(rule->expr, &b) < 0 || b.err) r->out_of_memory = true;
     rule->query = copy(r, (struct str){b.p ? b.p : "", b.len});
@@ -580,6 +611,11 @@ void rule_set_legacy_names(struct rule_set *s, bool legacy)
     s->legacy_names = legacy;
 }
 
+void rule_set_mark_selectors(struct rule_set *s)
+{
+    s->mark_selectors = true;
+}
+
 int rule_set_add(struct rule_set *s, const char *file, struct str text, int64_t default_interval_ms,
                  struct diags *d)
 {
@@ -615,7 +651,8 @@ int rule_set_visit(const struct rule_set *s, rule_visit_fn *each, void *arg)
                                   .name = rule->name,
                                   .is_alert = rule->is_alert,
                                   .expr = rule->expr,
-                                  .line = rule->line};
+                                  .line = rule->line,
+                                  .places = rule->places};
             int rc = rule->expr ? each(arg, &v) : 0;
             if (rc != 0) return rc;
         }

@@ -36,6 +36,7 @@ struct rule {
     int64_t for_ms, keep_firing_for_ms;
     struct rule_texts labels, annotations; /* labels: the group's included */
     int line;
+    const struct rule_place *places; /* of the selectors; NULL unless they are marked */
     uint64_t key; /* of group, name, query and labels; equal rules of a group are numbered */
     const struct rule_group *group;
     struct rule *next;
@@ -53,7 +54,7 @@ struct rule_set {
     struct arena arena;
     struct rule_group *groups, **last;
     size_t group_count, rule_count;
-    bool legacy_names;
+    bool legacy_names, mark_selectors;
 };
 
 /* Where byte offset of a scalar's value stands in the file: line and column (bytes) from 1. Block

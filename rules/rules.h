@@ -37,7 +37,12 @@ int rule_set_add(struct rule_set *s, const char *file, struct str text, int64_t 
                  struct diags *d) MUST_CHECK;
 /* Names of labels and metrics in ASCII only, as before Prometheus 3; off at first. */
 void rule_set_legacy_names(struct rule_set *s, bool legacy);
+/* Rules added from now on remember where in the file each selector of their expression stands. */
+void rule_set_mark_selectors(struct rule_set *s);
 size_t rule_set_rules(const struct rule_set *s);
+struct rule_place {
+    int line, column; /* from 1, column in bytes */
+};
 /* Every rule: for check rules and tests. expr is NULL never; labels/annotations as written. */
 struct rule_view {
     const char *file, *group;
@@ -45,6 +50,7 @@ struct rule_view {
     bool is_alert;
     const struct expr *expr;
     int line;
+    const struct rule_place *places; /* of promql_selectors' visits, in order; NULL: not marked */
 };
 typedef int rule_visit_fn(void *arg, const struct rule_view *r);
 int rule_set_visit(const struct rule_set *s, rule_visit_fn *each, void *arg);

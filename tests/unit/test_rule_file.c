@@ -73,6 +73,62 @@ static void loads_everything_a_file_says(void **state)
     diags_release(&d);
 }
 
+static int compare_places(void *arg, const struct rule_view *r)
+{
+    static const struct rule_place want[] = {
+        {5,  24},
+        {10, 15},
+        {11, 15},
+        {11, 19}
+    };
+    size_t *seen = arg;
+    size_t count = r->is_alert ? 3 : 1;
+    assert_non_null(r->places);
+    for (size_t i = 0; i < count; i++, ++*seen) {
+        assert_int_equal(r->places[i].line, want[*seen].line);
+        assert_int_equal(r->places[i].column, want[*seen].column);
+    }
+    return 0;
+}
+
+static int count_unmarked(void *arg, const struct rule_view *r)
+{
+    *(size_t *)arg += r->places == NULL;
+    return 0;
+}
+
+static void selectors_are_marked_where_they_stand(void **state)
+{
+    static const char text[] = "groups:\n"
+                               "- name: g\n"
+                               "  rules:\n"
+                               "  - record: a:b\n"
+                               "    expr: 'sum(rate(   c[5m]))'\n"
+                               "  - alert: A\n"
+                               "    labels: {x: y}\n"
+                               "    expr: |\n"
+                               "      # a comment\n"
+                               "      absent( d{e=\"f\"})\n"
+                               "        or (g + h)\n";
+    struct rule_set *s;
+    struct diags d;
+    size_t seen = 0, unmarked = 0;
+    UNUSED(state);
+    diags_init(&d);
+    assert_int_equal(rule_set_new(&s), 0);
+    rule_set_mark_selectors(s);
+    assert_int_equal(rule_set_add(s, "a.yml", str_of(text), 1000, &d), 0);
+    assert_int_equal(rule_set_visit(s, compare_places, &seen), 0);
+    assert_int_equal(seen, 4);
+    rule_set_free(s);
+    assert_int_equal(rule_set_new(&s), 0);
+    assert_int_equal(rule_set_add(s, "a.yml", str_of(text), 1000, &d), 0);
+    assert_int_equal(rule_set_visit(s, count_unmarked, &unmarked), 0);
+    assert_int_equal(unmarked, 2);
+    rule_set_free(s);
+    diags_release(&d);
+}
+
 static void equal_rules_have_keys_of_their_own(void **state)
 {
     static const char text[] = "groups:\n- name: g\n  rules:\n"
@@ -305,6 +361,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(loads_everything_a_file_says),
+        cmocka_unit_test(selectors_are_marked_where_they_stand),
         cmocka_unit_test(equal_rules_have_keys_of_their_own),
         cmocka_unit_test(aliases_and_merges_work),
         cmocka_unit_test(broken_files_are_told_where),
