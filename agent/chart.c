@@ -173,18 +173,17 @@ static void put_time_line(struct drawing *d)
 /* Each below its tick, moved inwards at the ends; left out where there is no room. */
 static void put_time_labels(struct drawing *d)
 {
-    int at = 0; /* the first free column of the plot */
+    int end = 0; /* of what stands there, in columns of the plot */
     put_label(d, d->zone);
     buf_addstr(d->out, "  ");
     for (size_t i = 0; i < d->time.count; i++) {
         const struct axis_tick *t = &d->time.ticks[i];
         int width = (int)strlen(t->label), column = column_of(d, t) - width / 2;
         column = MIN(column, d->canvas.columns - width);
-        if (column < at) column = i == 0 ? 0 : d->canvas.columns;
-        if (column + width > d->canvas.columns) continue;
-        buf_addf(d->out, "%*s%s", column - at, "", t->label);
-        at = column + width + 1;
-        if (at < d->canvas.columns) buf_addch(d->out, ' ');
+        if (i == 0) column = MAX(column, 0);
+        if (column < end + (end > 0) || column + width > d->canvas.columns) continue;
+        buf_addf(d->out, "%*s%s", column - end, "", t->label);
+        end = column + width;
     }
     buf_addch(d->out, '\n');
 }

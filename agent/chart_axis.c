@@ -12,6 +12,8 @@
 
 #include "agent/chart_int.h"
 
+enum { FEW_DIGITS = 2 };
+
 /* --- prefixes --- */
 
 struct prefix {
@@ -53,20 +55,20 @@ static const struct prefix of_ratios[] = {
 static const struct {
     const struct prefix *v;
     size_t count;
-    double from; /* a prefix is taken from this many of it on */
 } prefixes[] = {
-    [CHART_NUMBER] = {of_numbers, COUNT(of_numbers), 1},
-    [CHART_BYTES] = {of_bytes,   COUNT(of_bytes),   1},
-    [CHART_SECONDS] = {of_seconds, COUNT(of_seconds), 1},
-    [CHART_RATIO] = {of_ratios,  COUNT(of_ratios),  0},
+    [CHART_NUMBER] = {of_numbers, COUNT(of_numbers)},
+    [CHART_BYTES] = {of_bytes,   COUNT(of_bytes)  },
+    [CHART_SECONDS] = {of_seconds, COUNT(of_seconds)},
+    [CHART_RATIO] = {of_ratios,  COUNT(of_ratios) },
 };
 
 static const struct prefix *prefix_for(enum chart_unit unit, double largest)
 {
     const struct prefix *v = prefixes[unit].v;
     size_t last = prefixes[unit].count - 1, i = 0;
-    if (largest == 0 && unit == CHART_SECONDS) return &v[3];
-    while (i < last && largest < v[i].factor * prefixes[unit].from)
+    bool beyond = largest >= v[0].factor * 1e6; /* no prefix makes it short */
+    if (largest == 0 || beyond) largest = 1;
+    while (i < last && largest < v[i].factor)
         i++;
     return &v[i];
 }
@@ -98,6 +100,8 @@ static long double round_step(enum chart_unit unit, long double least)
     if (unit == CHART_SECONDS && least > 30 && least <= clock[COUNT(clock) - 1])
         for (size_t i = 0; i < COUNT(clock); i++)
             if (least <= clock[i]) return clock[i];
+    if (unit == CHART_SECONDS && least > clock[COUNT(clock) - 1])
+        return 86400 * round_step(CHART_NUMBER, least / 86400);
     if (unit == CHART_BYTES && least >= 1) return exp2l(ceill(log2l(least)));
     long double power = powl(10, floorl(log10l(least)));
     long double lead = least / power;
@@ -108,7 +112,7 @@ static long double round_step(enum chart_unit unit, long double least)
  */
 static int decimals_of(long double step)
 {
-    for (int digits = 0; digits <= 6; digits++) {
+    for (int digits = 0; digits <= 9; digits++) {
         long double scaled = step * powl(10, digits);
         if (scaled >= 1 && fabsl(scaled - roundl(scaled)) < scaled * 1e-6L) return digits;
     }
@@ -121,13 +125,25 @@ static void label_value(const struct chart *c, const struct prefix *p, long doub
     struct buf text = BUF_INIT(256);
     double v = t->at / p->factor;
     int digits = decimals_of(step / (long double)p->factor);
-    if (digits < 0 || fabs(v) >= 1e7)
+    if (digits < 0 || fabs(v) >= 1e16)
         buf_addf(&text, "%.6g", v);
     else
         buf_addf(&text, "%.*f", digits, v);
     put_unit(p, c->per_second, c->utf8, &text);
     snprintf(t->label, sizeof t->label, "%s", text.p ? text.p : "");
     buf_release(&text);
+}
+
+/* Down from the prefix of the largest value until a step takes few digits. */
+static const struct prefix *prefix_of_axis(enum chart_unit unit, double largest, long double step)
+{
+    const struct prefix *p = prefix_for(unit, largest);
+    const struct prefix *last = &prefixes[unit].v[prefixes[unit].count - 1];
+    for (; p < last; p++) {
+        int digits = decimals_of(step / (long double)p->factor);
+        if (digits >= 0 && digits <= FEW_DIGITS) break;
+    }
+    return p;
 }
 
 /* Nothing, or one value alone, still needs an axis around it. */
@@ -150,7 +166,7 @@ void axis_of_values(struct axis *a, const struct chart *c, double low, double hi
     a->low = first * step;
     a->high = last * step;
     double largest = (double)fmaxl(fabsl(a->low), fabsl(a->high));
-    const struct prefix *p = prefix_for(c->unit, largest);
+    const struct prefix *p = prefix_of_axis(c->unit, largest, step);
     for (long double k = first; k <= last && a->count < AXIS_TICKS_MAX; k++) {
         struct axis_tick *t = &a->ticks[a->count];
         long double at = k * step;
