@@ -61,7 +61,7 @@ static int lay_out(struct drawing *d)
     double low, high;
     d->columns = MAX(MIN(c->columns, COLUMNS_MAX), COLUMNS_MIN);
     d->lines = MAX(MIN(c->lines, LINES_MAX), LINES_MIN);
-    d->legend_lines = (int)MIN(c->count, (size_t)MAX(d->lines / 4, 1));
+    d->legend_lines = (int)MIN(c->count, (size_t)MAX(d->lines / 5, 1));
     int rest = c->count > (size_t)d->legend_lines; /* "and 5 more" */
     int rows = MAX(d->lines - LINES_OF_AXIS - d->legend_lines - rest, ROWS_MIN);
     find_extremes(c, &low, &high);

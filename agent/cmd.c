@@ -58,6 +58,7 @@ static int unknown_option(const struct command *command, struct str given)
     size_t count = 0;
     while ((o = cmd_option_at(command, count)))
         names[count++] = o->name;
+    if (!command->name[0] && count < COUNT(names)) names[count++] = "--version";
     const char *near = str_nearest(given, names, count), *blank = command->name[0] ? " " : "";
     if (near)
         return cmd_fail(EXIT_USAGE, "unknown option \"%.*s\", did you mean \"%s\"?", (int)given.len,

@@ -1,7 +1,8 @@
 /* cmd_cardinality.c -- tocsin cardinality: what the series are made of, the most numerous first.
  *
  * Without selectors and times the server's own count is asked for (/api/v1/status/tsdb: what is in
- * memory now). Otherwise the series themselves are fetched and counted here as they come.
+ * memory now). Otherwise, and where a server does not count, the series themselves are fetched and
+ * counted here as they come.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
@@ -65,7 +66,7 @@ static int take_rows(struct tally *t, const json_t *list)
     return rc;
 }
 
-static int ask_status(struct count *n)
+static int ask_status(struct count *n, bool *counted)
 {
     struct buf form = BUF_INIT(FORM_MAX);
     json_t *answer = NULL;
@@ -77,15 +78,12 @@ static int ask_status(struct count *n)
     int code = client_ask(n->look.client, &q, &answer);
     const json_t *data = json_object_get(answer, "data");
     const json_t *head = json_object_get(data, "headStats");
-    n->series = (uint64_t)json_integer_value(json_object_get(head, "numSeries"));
-    for (int k = 0; k < PARTS && code == EXIT_OK; k++) {
-        const json_t *list = json_object_get(data, parts[k].key);
-        if (!list)
-            code = cmd_fail(EXIT_FAILED, "this server does not count; name a selector, as in "
-                                         "'{__name__!=\"\"}', and its series are counted here");
-        else if (take_rows(&n->tallies[k], list) < 0)
+    json_int_t series = json_integer_value(json_object_get(head, "numSeries"));
+    *counted = json_object_get(data, parts[BY_METRIC].key) != NULL;
+    for (int k = 0; k < PARTS && code == EXIT_OK && *counted; k++)
+        if (take_rows(&n->tallies[k], json_object_get(data, parts[k].key)) < 0)
             code = cmd_fail(EXIT_FAILED, "out of memory");
-    }
+    if (*counted) n->series = (uint64_t)MAX(series, 0);
     json_decref(answer);
     buf_release(&form);
     return code;
@@ -234,8 +232,10 @@ int run_cardinality(const struct cmd *c)
     for (int k = 0; k < PARTS; k++)
         tally_init(&n.tallies[k], TALLY_BYTES);
     int code = look_open(&n.look, c);
-    if (code == EXIT_OK)
-        code = c->arg_count || n.look.range.given ? count_series(&n) : ask_status(&n);
+    bool counted = false;
+    if (code == EXIT_OK && c->arg_count == 0 && !n.look.range.given)
+        code = ask_status(&n, &counted);
+    if (code == EXIT_OK && !counted) code = count_series(&n);
     for (int k = 0; k < PARTS; k++)
         tally_sort(&n.tallies[k]);
     if (code == EXIT_OK) code = n.look.json ? print_json(&n) : print_rows(&n);

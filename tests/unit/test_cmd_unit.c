@@ -31,7 +31,7 @@ static const struct {
     {"node_boot_timestamp_seconds",                                                           CHART_NUMBER,  false},
     {"cache_hit_ratio",                                                                       CHART_RATIO,   false},
     {"count(node_memory_MemFree_bytes)",                                                      CHART_NUMBER,  false},
-    {"max_over_time(-(node_memory_MemFree_bytes)[1h:1m])",                                    CHART_BYTES,   false},
+    {"max_over_time((-node_memory_MemFree_bytes)[1h:1m])",                                    CHART_BYTES,   false},
     {"a_bytes - b_bytes",                                                                     CHART_BYTES,   false},
     {"a_bytes - b_seconds",                                                                   CHART_NUMBER,  false},
     {"a_bytes / b_bytes",                                                                     CHART_NUMBER,  false},

@@ -78,8 +78,8 @@ static int compare_places(void *arg, const struct rule_view *r)
     static const struct rule_place want[] = {
         {5,  24},
         {10, 15},
-        {11, 15},
-        {11, 19}
+        {11, 13},
+        {11, 17}
     };
     size_t *seen = arg;
     size_t count = r->is_alert ? 3 : 1;

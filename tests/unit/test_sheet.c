@@ -54,7 +54,7 @@ static void each_format_writes_its_way(void **state)
         {SHEET_TABS,    cells, "a\"b,c\t1\n\xc3\xbc\\x09x\\x1b[31m\\xff\t23\n"           },
         {SHEET_CSV,     cells, "name,value\n\"a\"\"b,c\",1\n\xc3\xbc\tx\x1b[31m\xff,23\n"},
         {SHEET_ALIGNED, cells,
-         "name                 value\na\"b,c                    1\n"
+         "name                value\na\"b,c                   1\n"
          "\xc3\xbc\\x09x\\x1b[31m\\xff     23\n"                                         },
         {SHEET_TABS,    none,  ""                                                        },
         {SHEET_CSV,     none,  "name,value\n"                                            },
