@@ -95,7 +95,7 @@ static int y_of(const struct drawing *d, double v)
 {
     int dots = canvas_height(&d->canvas);
     if (isinf(v)) return v > 0 ? dots - 1 : 0;
-    return scale(v, d->values.low, d->values.high, dots);
+    return scale((long double)v, d->values.low, d->values.high, dots);
 }
 
 static bool joined(const struct chart *c, const struct chart_point *a, const struct chart_point *b)
@@ -131,7 +131,8 @@ static const struct axis_tick *tick_of_row(const struct drawing *d, int row)
     int rows = d->canvas.rows;
     for (size_t i = 0; i < d->values.count; i++) {
         const struct axis_tick *t = &d->values.ticks[i];
-        if (rows - 1 - scale(t->at, d->values.low, d->values.high, rows) == row) return t;
+        if (rows - 1 - scale((long double)t->at, d->values.low, d->values.high, rows) == row)
+            return t;
     }
     return NULL;
 }

@@ -95,8 +95,8 @@ void chart_value(enum chart_unit unit, bool per_second, bool utf8, double v, str
 /* The smallest round step that is at least least. */
 static long double round_step(enum chart_unit unit, long double least)
 {
-    static const double clock[] = {60,   120,   300,   600,   900,   1800,   3600,
-                                   7200, 10800, 21600, 43200, 86400, 172800, 604800};
+    static const long double clock[] = {60,   120,   300,   600,   900,   1800,   3600,
+                                        7200, 10800, 21600, 43200, 86400, 172800, 604800};
     if (unit == CHART_SECONDS && least > 30 && least <= clock[COUNT(clock) - 1])
         for (size_t i = 0; i < COUNT(clock); i++)
             if (least <= clock[i]) return clock[i];
@@ -158,7 +158,7 @@ static void widen(const struct chart *c, long double *low, long double *high)
 
 void axis_of_values(struct axis *a, const struct chart *c, double low, double high, int want)
 {
-    *a = (struct axis){.low = low, .high = high};
+    *a = (struct axis){.low = (long double)low, .high = (long double)high};
     widen(c, &a->low, &a->high);
     long double step = round_step(c->unit, (a->high - a->low) / MAX(want, 1));
     long double first = floorl(a->low / step), last = ceill(a->high / step);
