@@ -284,7 +284,7 @@ static void values_are_told_with_their_unit(void **state)
         {CHART_NUMBER,  false, true,  12345,             "12.35 k"     },
         {CHART_NUMBER,  true,  true,  0.0005,            "0.0005 /s"   },
         {CHART_NUMBER,  false, true,  -2.5e6,            "-2.5 M"      },
-        {CHART_NUMBER,  false, true,  1e30,              "1e+30"     },
+        {CHART_NUMBER,  false, true,  1e30,              "1e+30"       },
         {CHART_BYTES,   false, true,  1536,              "1.5 KiB"     },
         {CHART_BYTES,   true,  true,  1048576,           "1 MiB/s"     },
         {CHART_BYTES,   false, true,  12,                "12 B"        },
