@@ -48,7 +48,7 @@ struct command {
     const char *purpose;     /* one line */
     const char *examples[3]; /* NULL-terminated; the tests run them */
     const char *fails;       /* what exit code 1 means; NULL: it cannot happen */
-    bool lints;              /* exit code 3: warnings, under --strict */
+    const char *lints;       /* what exit code 3 means; NULL as above */
     bool asks;               /* a daemon: the options of cmd_client.h, exit codes 4 and 5 */
     const struct cmd_option *options; /* its own, ended by a row without a name; may be NULL */
     int min_args, max_args;           /* max -1: any */

@@ -17,11 +17,13 @@
 
 enum { INPUT_MAX = 64 << 20, FAMILIES_MAX = 1 << 30 };
 
+// clang-format off
 const struct cmd_option check_metrics_options[] = {
-    {"--strict",                                             0, NULL, NULL, "OpenMetrics 1.0 to the letter; no findings of style"},
-    {"--json",                                                  0, NULL, NULL, "print the problems as JSON, on standard output"},
+    {.name = "--strict", .help = "OpenMetrics 1.0 to the letter; no findings of style"},
+    {.name = "--json", .help = "print the problems as JSON, on standard output"},
     {0},
 };
+// clang-format on
 
 static int read_stdin(struct buf *out)
 {

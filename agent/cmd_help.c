@@ -11,7 +11,7 @@ const struct cmd_exit cmd_exits[] = {
     {EXIT_OK,          "success"                                    },
     {EXIT_FAILED,      "failed: what was checked, queried or tested"},
     {EXIT_USAGE,       "wrong usage"                                },
-    {EXIT_LINT,        "warnings, under --strict"                   },
+    {EXIT_LINT,        "findings: warnings under --strict, style"   },
     {EXIT_UNREACHABLE, "daemon unreachable"                         },
     {EXIT_REFUSED,     "not permitted"                              },
 };
@@ -35,7 +35,7 @@ const char *cmd_exit_text(const struct command *command, int code)
         if (cmd_exits[i].code == code) general = cmd_exits[i].text;
     if (!command) return general;
     if (code == EXIT_FAILED) return command->fails;
-    if (code == EXIT_LINT && !command->lints) return NULL;
+    if (code == EXIT_LINT) return command->lints;
     bool of_daemon = code == EXIT_UNREACHABLE || code == EXIT_REFUSED;
     return of_daemon && !command->asks ? NULL : general;
 }

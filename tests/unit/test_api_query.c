@@ -246,7 +246,7 @@ static void lookups(void **state)
         {"/api/v1/label/caf%C3%A9/values",                            200, OK("[\"y\"]")                             },
         {"/api/v1/label/U__caf_e9_/values",                           200, OK("[\"y\"]")                             },
         {"/api/v1/label/U__caf_E9_/values",                           200, OK("[\"y\"]")                             },
-        {"/api/v1/label/U______name____/values",                      200, OK("[\"a\",\"b\"]")                       },
+        {"/api/v1/label/U______name____/values",                        200, OK("[\"a\",\"b\"]")                       },
         {"/api/v1/label/U__caf_0000e9_/values",                       200, OK("[]")                                  },
         {"/api/v1/label/U__caf_d800_/values",                         200, OK("[]")                                  },
         {"/api/v1/label/U__caf_e9/values",                            200, OK("[]")                                  },

@@ -51,8 +51,8 @@ int promql_parse_series(struct str text, struct arena *a, struct promql_series *
 /* Only metric{labels}. */
 int promql_parse_metric(struct str text, struct arena *a, struct labels *out,
                         struct errmsg *err) MUST_CHECK;
-/* Only {matchers} or metric{matchers}, as match[] takes them. Release each matcher. E_INVALID when
- * it would find every series: no matcher asks for a label that is not empty. */
+/* Only {matchers} or metric{matchers}, as match[] takes them. Release each matcher. E_INVALID when it
+ * would find every series: no matcher asks for a label that is not empty. */
 int promql_parse_selector(struct str text, struct arena *a, struct matcher **out, size_t *count,
                           struct errmsg *err) MUST_CHECK;
 
