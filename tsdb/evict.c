@@ -118,6 +118,7 @@ static void switch_over(struct eviction *e)
         e->next.slices[i].slots = old.slices[i].slots;
     }
     h->index = e->next.index;
+    h->index_seq++;
     h->count = e->next.count;
     h->blocks = e->next.blocks;
     h->block_count = e->next.block_count;

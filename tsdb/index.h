@@ -54,8 +54,35 @@ struct ordinals {
 void ordinals_release(struct ordinals *o);
 int ordinals_add(struct ordinals *o, uint32_t v) MUST_CHECK;
 
-/* The ordinals that satisfy all matchers, ascending. */
+/* The ordinals that satisfy all matchers, ascending. E_TOO_BIG: a regular expression hit its match
+ * limit. */
 int index_select(const struct index *x, const struct matcher *m, size_t count,
                  struct ordinals *out) MUST_CHECK;
+
+/* Called often by those who take long; what it returns but 0 ends the work. It may let writers in
+ * meanwhile: the index may grow under it. */
+struct index_pause {
+    int (*look)(struct index_pause *p);
+};
+int index_select_pausing(const struct index *x, const struct matcher *m, size_t count,
+                         struct index_pause *pause, struct ordinals *out) MUST_CHECK;
+
+/* Copies label sets one after another into an arena; neighbours share the texts of the pairs they
+ * have in common, which is most of them. Zeroed at the start but for the arena. */
+struct label_copier {
+    struct arena *arena;
+    struct labels last;
+    size_t cap;
+    uint32_t *last_refs;
+};
+int index_labels_copy(const struct index *x, uint32_t ordinal, struct label_copier *c,
+                      struct labels *out) MUST_CHECK;
+
+/* Tells who carries each value of a label name, or (name.len == 0) each label name. among: only
+ * these ordinals, ascending; NULL: all. each() returns 1 when it wants no more of that text, 0 to go
+ * on, < 0 to end; texts are borrowed. A text comes in one run, unless among is given. */
+typedef int index_text_fn(void *arg, struct str text, uint32_t ordinal);
+int index_visit_texts(const struct index *x, struct str name, const struct ordinals *among,
+                      index_text_fn *each, void *arg) MUST_CHECK;
 
 #endif

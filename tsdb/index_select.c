@@ -14,6 +14,7 @@
 #include "tsdb/index_int.h"
 #include "tsdb/scaled.h"
 
+enum { LOOK_EVERY = 256 }; /* candidates */
 enum { FEW = 1024 }; /* so few candidates are asked one by one rather than all values of a name */
 enum { VERDICT_UNKNOWN, VERDICT_NO, VERDICT_YES };
 
@@ -26,6 +27,7 @@ struct filter {
     struct ordinals pairs; /* allowed pairs, numbers of pairs */
     size_t total;          /* their postings together */
     uint8_t *verdicts;     /* per pair, or NULL */
+    size_t verdict_count;  /* pairs that came later are not remembered */
 };
 
 void ordinals_release(struct ordinals *o)
@@ -41,6 +43,18 @@ int ordinals_add(struct ordinals *o, uint32_t v)
     o->v = array;
     if (rc == 0) o->v[o->count++] = v;
     return rc;
+}
+
+static int look(struct index_pause *p)
+{
+    return p ? p->look(p) : 0;
+}
+
+/* Asks a matcher, telling its own limit from the query's. */
+static int ask(const struct matcher *m, struct str value)
+{
+    int rc = matcher_test(m, value);
+    return rc == E_LIMIT ? E_TOO_BIG : rc;
 }
 
 static int allow(const struct index *x, struct filter *f, uint32_t pair)
@@ -66,13 +80,15 @@ static int allow_literals(const struct index *x, struct filter *f, const struct 
 }
 
 /* Asks about every value of the name. */
-static int allow_values(const struct index *x, struct filter *f)
+static int allow_values(const struct index *x, struct filter *f, struct index_pause *pause)
 {
     struct str prefix = f->m->type == MATCH_RE ? regex_prefix(f->m->re) : STR("");
     uint32_t pair = f->name == NONE ? NONE : x->symbols[f->name].first_pair;
     for (; pair != NONE; pair = x->pairs[pair].next) {
+        int rc = look(pause); /* texts may move meanwhile */
+        if (rc) return rc;
         struct str value = index_text(x, x->pairs[pair].value);
-        int rc = str_starts(value, prefix) ? matcher_test(f->m, value) : 0;
+        if (str_starts(value, prefix)) rc = ask(f->m, value);
         if (rc > 0) rc = allow(x, f, pair);
         if (rc < 0) return rc;
     }
@@ -84,7 +100,7 @@ static int resolve_cheap(const struct index *x, struct filter *f)
 {
     const struct str *literals = NULL;
     size_t count = f->m->type == MATCH_RE ? regex_literals(f->m->re, &literals) : 0;
-    int rc = matcher_test(f->m, STR(""));
+    int rc = ask(f->m, STR(""));
     if (rc < 0) return rc;
     f->empty = rc;
     f->name = index_symbol(x, f->m->name);
@@ -96,7 +112,8 @@ static int resolve_cheap(const struct index *x, struct filter *f)
 
 /* Resolves the filters; *least is the one with the fewest candidates, NULL when none is resolved.
  */
-static int resolve(const struct index *x, struct filter *f, size_t count, struct filter **least)
+static int resolve(const struct index *x, struct filter *f, size_t count,
+                   struct index_pause *pause, struct filter **least)
 {
     int rc = 0;
     *least = NULL;
@@ -106,7 +123,7 @@ static int resolve(const struct index *x, struct filter *f, size_t count, struct
     }
     for (size_t i = 0; rc == 0 && i < count; i++) {
         if (f[i].resolved || f[i].empty || (*least && (*least)->total <= FEW)) continue;
-        rc = allow_values(x, &f[i]);
+        rc = allow_values(x, &f[i], pause);
         f[i].resolved = true;
         if (!*least || f[i].total < (*least)->total) *least = &f[i];
     }
@@ -127,20 +144,31 @@ static int postings(const struct pair *p, struct ordinals *out)
     return rc;
 }
 
-static int ascending(const void *a, const void *b)
+/* Brings ordinals into order by way of a bit for each that there is. */
+static int sort_ordinals(const struct index *x, struct ordinals *o)
 {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    return (x > y) - (x < y);
+    size_t words = x->entry_count / 64 + 1, n = 0;
+    uint64_t *bits = mem_array(words, sizeof *bits);
+    if (!bits) return -ENOMEM;
+    for (size_t i = 0; i < o->count; i++)
+        bits[o->v[i] / 64] |= UINT64_C(1) << o->v[i] % 64;
+    for (size_t w = 0; w < words; w++)
+        for (uint64_t rest = bits[w]; rest; rest &= rest - 1)
+            o->v[n++] = (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(rest);
+    mem_free(bits);
+    return 0;
 }
 
 /* All ordinals of the allowed pairs: those of one name, so none comes twice. */
-static int candidates_of(const struct index *x, const struct filter *f, struct ordinals *out)
+static int candidates_of(const struct index *x, const struct filter *f, struct index_pause *pause,
+                         struct ordinals *out)
 {
     int rc = 0;
-    for (size_t i = 0; rc == 0 && i < f->pairs.count; i++)
+    for (size_t i = 0; rc == 0 && i < f->pairs.count; i++) {
         rc = postings(&x->pairs[f->pairs.v[i]], out);
-    if (rc == 0 && f->pairs.count > 1) qsort(out->v, out->count, sizeof *out->v, ascending);
-    return rc;
+        if (rc == 0) rc = look(pause);
+    }
+    return rc == 0 && f->pairs.count > 1 ? sort_ordinals(x, out) : rc;
 }
 
 /* The pair of an entry with this name, or NONE. */
@@ -157,6 +185,7 @@ static uint32_t pair_of(const struct index *x, uint32_t ordinal, uint32_t name)
 static int prepare(const struct index *x, struct filter *f)
 {
     if (f->resolved && f->pairs.count <= 1) return 0;
+    f->verdict_count = x->pair_count;
     f->verdicts = mem_zalloc(x->pair_count + 1);
     if (!f->verdicts) return -ENOMEM;
     for (size_t i = 0; i < f->pairs.count; i++)
@@ -164,22 +193,24 @@ static int prepare(const struct index *x, struct filter *f)
     return 0;
 }
 
-static int passes(const struct index *x, struct filter *f, uint32_t ordinal)
+static int passes(const struct index *x, struct filter *f, uint32_t ordinal,
+                  struct index_pause *pause)
 {
     uint32_t pair = pair_of(x, ordinal, f->name);
     if (pair == NONE) return f->empty;
     if (!f->verdicts) return f->pairs.count == 1 && f->pairs.v[0] == pair;
-    if (f->verdicts[pair] == VERDICT_UNKNOWN && !f->resolved) {
-        int rc = matcher_test(f->m, index_text(x, x->pairs[pair].value));
-        if (rc < 0) return rc;
-        f->verdicts[pair] = rc ? VERDICT_YES : VERDICT_NO;
-    }
-    return f->verdicts[pair] == VERDICT_YES;
+    bool known = pair < f->verdict_count;
+    if (known && (f->verdicts[pair] != VERDICT_UNKNOWN || f->resolved))
+        return f->verdicts[pair] == VERDICT_YES;
+    int rc = look(pause);
+    if (rc == 0) rc = ask(f->m, index_text(x, x->pairs[pair].value));
+    if (rc >= 0 && known) f->verdicts[pair] = rc ? VERDICT_YES : VERDICT_NO;
+    return rc;
 }
 
 /* Keeps the candidates that pass every filter but the one they came from. */
 static int keep_passing(const struct index *x, struct filter *f, size_t count,
-                        const struct filter *from, struct ordinals *out)
+                        const struct filter *from, struct index_pause *pause, struct ordinals *out)
 {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++) {
@@ -187,9 +218,11 @@ static int keep_passing(const struct index *x, struct filter *f, size_t count,
         if (rc < 0) return rc;
     }
     for (size_t i = 0; i < out->count; i++) {
-        int rc = 1;
+        int rc = i % LOOK_EVERY == 0 ? look(pause) : 0;
+        if (rc < 0) return rc;
+        rc = 1;
         for (size_t k = 0; rc > 0 && k < count; k++)
-            if (&f[k] != from) rc = passes(x, &f[k], out->v[i]);
+            if (&f[k] != from) rc = passes(x, &f[k], out->v[i], pause);
         if (rc < 0) return rc;
         if (rc) out->v[kept++] = out->v[i];
     }
@@ -205,20 +238,26 @@ static int everything(const struct index *x, struct ordinals *out)
     return rc;
 }
 
-int index_select(const struct index *x, const struct matcher *m, size_t count, struct ordinals *out)
+int index_select_pausing(const struct index *x, const struct matcher *m, size_t count,
+                         struct index_pause *pause, struct ordinals *out)
 {
     struct filter *filters = mem_array(count, sizeof *filters), *least = NULL;
     int rc = filters ? 0 : -ENOMEM;
     out->count = 0;
     for (size_t i = 0; filters && i < count; i++)
         filters[i].m = &m[i];
-    if (rc == 0) rc = resolve(x, filters, count, &least);
-    if (rc == 0) rc = least ? candidates_of(x, least, out) : everything(x, out);
-    if (rc == 0) rc = keep_passing(x, filters, count, least, out);
+    if (rc == 0) rc = resolve(x, filters, count, pause, &least);
+    if (rc == 0) rc = least ? candidates_of(x, least, pause, out) : everything(x, out);
+    if (rc == 0) rc = keep_passing(x, filters, count, least, pause, out);
     for (size_t i = 0; filters && i < count; i++) {
         ordinals_release(&filters[i].pairs);
         mem_free(filters[i].verdicts);
     }
     mem_free(filters);
     return rc;
+}
+
+int index_select(const struct index *x, const struct matcher *m, size_t count, struct ordinals *out)
+{
+    return index_select_pausing(x, m, count, NULL, out);
 }

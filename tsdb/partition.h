@@ -68,6 +68,7 @@ struct sample_vec {
     int64_t *t;
     double *v;
     size_t count, cap;
+    size_t max; /* more are E_LIMIT; 0: no such limit */
 };
 void sample_vec_release(struct sample_vec *s);
 int sample_vec_reserve(struct sample_vec *s, size_t extra) MUST_CHECK;

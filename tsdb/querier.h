@@ -35,13 +35,21 @@ static inline bool is_stale(double v)
     return double_bits(v) == STALE_NAN_BITS;
 }
 
-/* What one query may use; 0 = unlimited. Exceeding one is E_LIMIT with an errmsg that names it. */
+/* What the limits of a query are called where its user can set them, for errors. */
+struct budget_names {
+    const char *series, *samples, *memory, *timeout;
+};
+
+/* What one query may use; 0 = unlimited. Exceeding one is E_LIMIT with an errmsg that names it and
+ * its value. The ceiling of the request's arena is the budget of memory. */
 struct query_budget {
     uint64_t max_series;
-    uint64_t max_samples; /* read from storage */
+    uint64_t max_samples; /* decoded from storage */
     uint64_t used_series, used_samples;
     const int *cancel;        /* may be NULL; looked at often: non-zero ends in E_CANCELED */
     int64_t deadline_mono_ns; /* 0: none; past it E_TIMEOUT */
+    int64_t timeout_ms;       /* what the deadline was made of, for its error; 0: not told */
+    const struct budget_names *names; /* NULL: limits.query.series and so on */
 };
 
 struct select_request {

@@ -18,6 +18,7 @@ void sample_vec_release(struct sample_vec *s)
 
 int sample_vec_reserve(struct sample_vec *s, size_t extra)
 {
+    if (s->max && extra > s->max - MIN(s->count, s->max)) return E_LIMIT;
     if (extra <= s->cap - s->count) return 0;
     if (extra > SIZE_MAX / 2 / sizeof *s->t - s->count) return -ENOMEM;
     size_t cap = MAX(MAX(s->cap * 2, s->count + extra), (size_t)FIRST_CAP);

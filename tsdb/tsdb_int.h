@@ -78,6 +78,7 @@ struct head {
     uint64_t bytes;
     uint64_t flush_seq; /* counts releases of flushed samples */
     int64_t floor_ms;   /* samples after it belong to series of this index */
+    uint64_t index_seq; /* counts the indexes there have been; index_lock */
 };
 
 static inline uint32_t slice_of(uint32_t id)
