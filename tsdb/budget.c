@@ -27,9 +27,11 @@ static const struct budget_names *names_of(const struct query_budget *b)
 static int timed_out(const struct query_budget *b, struct errmsg *err)
 {
     char text[64];
-    if (b->timeout_ms <= 0) return errmsg_set(err, E_TIMEOUT, "query timed out");
+    if (b->timeout_ms <= 0)
+        return errmsg_set(err, E_TIMEOUT, "query timed out in expression evaluation");
     str_from_duration(b->timeout_ms, text);
-    return errmsg_set(err, E_TIMEOUT, "query timed out: it needs more than %s = %s",
+    return errmsg_set(err, E_TIMEOUT,
+                      "query timed out in expression evaluation: it needs more than %s = %s",
                       names_of(b)->timeout, text);
 }
 
@@ -41,7 +43,7 @@ static bool is_canceled(const struct query_budget *b)
 int budget_check(const struct query_budget *b, struct env *env, struct errmsg *err)
 {
     if (!b) return 0;
-    if (is_canceled(b)) return errmsg_set(err, E_CANCELED, "query was canceled");
+    if (is_canceled(b)) return errmsg_set(err, E_CANCELED, "query was canceled in expression evaluation");
     if (b->deadline_mono_ns && env && env_mono_ns(env) > b->deadline_mono_ns)
         return timed_out(b, err);
     return 0;

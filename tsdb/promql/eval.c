@@ -219,15 +219,24 @@ static int eval_node_unique(struct eval *ev, const struct expr *e, struct sink *
 
 int eval_rows(struct eval *ev, const struct expr *e, struct sink *out)
 {
+    return ev->run->trace ? eval_trace_rows(ev, e, out) : eval_rows_untraced(ev, e, out);
+}
+
+int eval_rows_untraced(struct eval *ev, const struct expr *e, struct sink *out)
+{
     int rc = eval_tick(ev->run, 64);
     if (rc) return rc;
     if (ev->steps == 1 || !is_invariant(e)) return eval_node_unique(ev, e, out);
+    struct sample_counts counts = {0};
     struct eval once = *ev;
     once.steps = 1;
+    if (once.counts) once.counts = &counts;
     struct repeater r = {.sink.put = repeater_put, .out = out, .steps = ev->steps};
     r.v = eval_values(ev);
     if (!r.v) return eval_nomem(ev);
-    return eval_node_unique(&once, e, &r.sink);
+    rc = eval_node_unique(&once, e, &r.sink);
+    counts_repeat(ev->counts, counts.total, ev->steps);
+    return rc;
 }
 
 /* --- scalars --- */
@@ -246,6 +255,11 @@ static void fill(double *out, size_t n, double v)
 int eval_scalar(struct eval *ev, const struct expr *e, double *out)
 {
     e = eval_unwrap(e);
+    return ev->run->trace ? eval_trace_scalar(ev, e, out) : eval_scalar_untraced(ev, e, out);
+}
+
+int eval_scalar_untraced(struct eval *ev, const struct expr *e, double *out)
+{
     int rc = eval_tick(ev->run, ev->steps);
     if (rc) return rc;
     switch (e->kind) {

@@ -18,6 +18,7 @@
 #ifndef TOCSIN_TSDB_PROMQL_EVAL_INT_H
 #define TOCSIN_TSDB_PROMQL_EVAL_INT_H
 
+#include "tsdb/budget.h"
 #include "tsdb/promql/fns.h"
 #include "tsdb/promql/promql.h"
 
@@ -45,6 +46,7 @@ static inline bool is_float(double v)
 #define APART __attribute__((noinline))
 
 struct inner;
+struct eval_trace;
 
 /* What the whole query shares. */
 struct run {
@@ -53,11 +55,21 @@ struct run {
     int64_t lookback_ms, subquery_step_ms;
     size_t query_steps;
     uint64_t work, next_check; /* samples and steps handled; when to look at the clock again */
+    struct eval_trace *trace;  /* NULL: nobody asked */
     struct inner *inners;      /* open inner scopes */
     bool ordered;              /* sort, topk or bottomk ran: keep the order of the rows */
     struct promql_annotation *notes;
     size_t note_count, note_cap;
 };
+
+/* Samples given to steps. */
+struct sample_counts {
+    uint64_t total;
+    uint64_t *by_step; /* may be NULL */
+};
+/* Both take NULL. */
+void counts_add(struct sample_counts *to, size_t step, uint64_t n);
+void counts_repeat(struct sample_counts *to, uint64_t n, size_t steps); /* n for each step */
 
 /* A scope: the steps to evaluate and the arena to work in. Copied to make a narrower one. */
 struct eval {
@@ -66,6 +78,7 @@ struct eval {
     int64_t start_ms, step_ms;
     size_t steps;
     bool sorted; /* selectors read in the order of labels, so that ties end alike each time */
+    struct sample_counts *counts; /* where selectors count what they give; NULL: nobody asked */
 };
 
 static inline int64_t eval_time(const struct eval *ev, size_t step)
@@ -82,6 +95,8 @@ struct row {
 struct sink {
     int (*put)(struct sink *s, struct row *row);
 };
+struct windows;
+struct range_sink;
 
 /* --- eval.c: the dispatcher --- */
 
@@ -95,10 +110,27 @@ int eval_scalar_new(struct eval *ev, const struct expr *e, double **out) MUST_CH
 struct str eval_string(const struct expr *e);         /* a string literal, perhaps in parentheses */
 const struct expr *eval_unwrap(const struct expr *e); /* without parentheses */
 
+/* --- eval_trace.c: explain and stats; the others call these when run->trace is set --- */
+
+int eval_trace_begin(struct eval *ev, const struct expr *e) MUST_CHECK;
+int eval_trace_end(struct eval *ev, struct promql_result *out) MUST_CHECK;
+void eval_trace_read(struct eval *ev, size_t samples); /* one series was read from storage */
+int eval_trace_rows(struct eval *ev, const struct expr *e, struct sink *out) MUST_CHECK;
+int eval_trace_scalar(struct eval *ev, const struct expr *e, double *out) MUST_CHECK;
+int eval_trace_range(struct eval *ev, const struct expr *e, const char *func, struct windows *w,
+                     struct range_sink *out) MUST_CHECK;
+int eval_rows_untraced(struct eval *ev, const struct expr *e, struct sink *out) MUST_CHECK;
+int eval_scalar_untraced(struct eval *ev, const struct expr *e, double *out) MUST_CHECK;
+int eval_range_untraced(struct eval *ev, const struct expr *e, const char *func, struct windows *w,
+                        struct range_sink *out) MUST_CHECK;
+
 /* --- eval_support.c: budgets, errors, notes, rows kept --- */
 
 /* Counts work; every few thousand looks for cancellation and the deadline. */
 int eval_tick(struct run *run, size_t work) MUST_CHECK;
+/* qsort that ends with the query. */
+int eval_sort(struct eval *ev, void *base, size_t count, size_t size,
+              int (*compare)(const void *, const void *)) MUST_CHECK;
 int eval_nomem(struct eval *ev) MUST_CHECK; /* the code and text for a refused allocation */
 int eval_fail(struct eval *ev, const char *fmt, ...) PRINTF_LIKE(2, 3);
 enum { NOTE_INFO = false, NOTE_WARNING = true };

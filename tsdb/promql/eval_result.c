@@ -3,8 +3,6 @@
  * Everything but the result lives in an inner scope that goes at the end.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include <stdlib.h>
-
 #include "tsdb/promql/eval_int.h"
 
 enum { MAX_STEPS = 50 * 1000 * 1000, DEFAULT_LOOKBACK_MS = 300000, DEFAULT_SUBQUERY_MS = 60000 };
@@ -60,12 +58,12 @@ static int result_rows(struct eval *ev, const struct rows *rows, struct promql_r
     if (!out->series) return eval_nomem(ev);
     for (size_t i = 0; i < rows->count; i++) {
         int rc = result_points(ev, &rows->v[i], &out->series[out->series_count]);
+        if (rc == 0) rc = eval_tick(ev->run, ev->steps);
         if (rc) return rc;
         if (out->series[out->series_count].count) out->series_count++;
     }
-    if (out->type == T_MATRIX || !ev->run->ordered)
-        qsort(out->series, out->series_count, sizeof out->series[0], compare_series);
-    return 0;
+    if (out->type != T_MATRIX && ev->run->ordered) return 0;
+    return eval_sort(ev, out->series, out->series_count, sizeof out->series[0], compare_series);
 }
 
 static int result_vector(struct eval *ev, const struct expr *e, struct promql_result *out)
@@ -144,9 +142,8 @@ static int result_matrix(struct eval *ev, const struct expr *e, struct promql_re
 {
     struct matrix_sink m = {.sink.put = matrix_put, .ev = ev, .out = out};
     int rc = eval_range(ev, e, "", &m.w, &m.sink);
-    if (rc == 0 && out->series_count)
-        qsort(out->series, out->series_count, sizeof out->series[0], compare_series);
-    return rc;
+    if (rc) return rc;
+    return eval_sort(ev, out->series, out->series_count, sizeof out->series[0], compare_series);
 }
 
 static int eval_result(struct eval *ev, const struct expr *e, struct promql_result *out)
@@ -205,7 +202,9 @@ int promql_eval(const struct expr *e, struct promql_query *q, struct promql_resu
 
     struct inner inner;
     eval_inner_init(&inner, &ev);
-    rc = eval_result(&inner.ev, e, out);
+    rc = eval_trace_begin(&inner.ev, e);
+    if (rc == 0) rc = eval_result(&inner.ev, e, out);
+    if (rc == 0) rc = eval_trace_end(&inner.ev, out);
     eval_inner_release(&inner);
     out->annotations = run.notes;
     out->annotation_count = run.note_count;

@@ -104,6 +104,7 @@ static int instant_series(const struct instant *in, struct series_set *set, doub
         struct series_view view;
         int rc = set->ops->next(set, &view, ev->run->err);
         if (rc <= 0) return rc;
+        eval_trace_read(ev, view.count);
         rc = eval_tick(ev->run, view.count + ev->steps);
         if (rc) return rc;
         if (!instant_fill(in, &view, values)) continue;
@@ -172,6 +173,7 @@ static int range_series(struct eval *ev, struct series_set *set, struct range_si
         struct series_view view;
         int rc = set->ops->next(set, &view, ev->run->err);
         if (rc <= 0) return rc;
+        eval_trace_read(ev, view.count);
         rc = eval_tick(ev->run, view.count);
         if (rc == 0) rc = compact(ev, &c, &view);
         if (rc) return rc;
@@ -266,8 +268,8 @@ static int subquery_run(struct eval *outer, struct eval *inner, const struct exp
     return eval_rows(inner, e->subquery.expr, &sub.sink);
 }
 
-static int range_subquery(struct eval *ev, const struct expr *e, struct windows *w,
-                          struct range_sink *out)
+static int range_subquery(struct eval *ev, const struct expr *e, const char *func,
+                          struct windows *w, struct range_sink *out)
 {
     struct anchor at;
     int64_t step_ms = ev->run->subquery_step_ms;
@@ -278,10 +280,13 @@ static int range_subquery(struct eval *ev, const struct expr *e, struct windows 
     w->first_end_ms = at.first_ms;
     w->stride_ms = at.stride_ms;
     struct inner inner;
+    struct sample_counts counts = {0};
     eval_inner_init(&inner, ev);
+    if (ev->counts) inner.ev.counts = &counts;
     if (subquery_steps(&inner.ev, &at, w->range_ms, step_ms))
         rc = subquery_run(ev, &inner.ev, e, out);
     eval_inner_release(&inner);
+    if (!*func) counts_add(ev->counts, ev->steps - 1, counts.total); /* else its windows count */
     return rc;
 }
 
@@ -289,8 +294,15 @@ int eval_range(struct eval *ev, const struct expr *e, const char *func, struct w
                struct range_sink *out)
 {
     e = eval_unwrap(e);
+    return ev->run->trace ? eval_trace_range(ev, e, func, w, out)
+                          : eval_range_untraced(ev, e, func, w, out);
+}
+
+int eval_range_untraced(struct eval *ev, const struct expr *e, const char *func, struct windows *w,
+                        struct range_sink *out)
+{
     if (e->kind == EXPR_SELECTOR && e->selector.is_range)
         return range_selector(ev, e, func, w, out);
-    if (e->kind == EXPR_SUBQUERY) return range_subquery(ev, e, w, out);
+    if (e->kind == EXPR_SUBQUERY) return range_subquery(ev, e, func, w, out);
     return eval_fail(ev, "expected a range vector, got %s", value_type_name(e->type));
 }

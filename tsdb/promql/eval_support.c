@@ -15,8 +15,7 @@ enum { CHECK_EVERY = 4096, MAX_NOTES = 200 };
 
 static int over_memory(struct run *run)
 {
-    return errmsg_set(run->err, E_LIMIT, "the query needs more memory than its limit of %zu bytes",
-                      run->q->arena->max);
+    return budget_memory(&run->q->budget, run->q->arena->max, run->err);
 }
 
 /* Each arena has its own ceiling; this one is for all of them together. */
@@ -30,12 +29,9 @@ static bool memory_is_used_up(const struct run *run)
 
 static int look_around(struct run *run)
 {
-    const struct query_budget *b = &run->q->budget;
     run->next_check = run->work + CHECK_EVERY;
-    if (b->cancel && __atomic_load_n(b->cancel, __ATOMIC_RELAXED))
-        return errmsg_set(run->err, E_CANCELED, "query was canceled in expression evaluation");
-    if (b->deadline_mono_ns && run->q->env && env_mono_ns(run->q->env) > b->deadline_mono_ns)
-        return errmsg_set(run->err, E_TIMEOUT, "query timed out in expression evaluation");
+    int rc = budget_check(&run->q->budget, run->q->env, run->err);
+    if (rc) return rc;
     return memory_is_used_up(run) ? over_memory(run) : 0;
 }
 
@@ -43,6 +39,15 @@ int eval_tick(struct run *run, size_t work)
 {
     run->work += work;
     return run->work < run->next_check ? 0 : look_around(run);
+}
+
+int eval_sort(struct eval *ev, void *base, size_t count, size_t size,
+              int (*compare)(const void *, const void *))
+{
+    struct run *run = ev->run;
+    struct budget_watch watch = {&run->q->budget, run->q->env, run->err, 0};
+    int rc = budget_sort(base, count, size, compare, &watch);
+    return rc == -ENOMEM ? errmsg_set(run->err, rc, "out of memory") : rc;
 }
 
 int eval_nomem(struct eval *ev)

@@ -282,14 +282,15 @@ static int histogram_rows(struct histograms *h, const struct statistic *st, stru
     struct row row = {.v = eval_values(h->ev)};
     h->forced = arena_array(h->ev->arena, MAX_FORCED, sizeof h->forced[0]);
     if (!work || !row.v || !h->forced) return eval_nomem(h->ev);
-    if (parts > 0) qsort(h->parts, parts, sizeof h->parts[0], compare_parts);
+    int rc = eval_sort(h->ev, h->parts, parts, sizeof h->parts[0], compare_parts);
+    if (rc) return rc;
     for (size_t i = 0; i < parts;) {
         size_t from = i, hist = h->parts[i].hist;
         while (i < parts && h->parts[i].hist == hist)
             i++;
         row.labels = h->map.keys[hist];
         row.drop_name = false;
-        int rc = histogram_row(h, st, &h->parts[from], i - from, work, &row);
+        rc = histogram_row(h, st, &h->parts[from], i - from, work, &row);
         if (rc == 0) rc = eval_drop_name(h->result, &row);
         if (rc == 0) rc = out->put(out, &row);
         if (rc) return rc;

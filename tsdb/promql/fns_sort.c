@@ -103,7 +103,7 @@ static int sorted(struct eval *ev, const struct expr *call, struct sink *out, bo
     if (!keys) return eval_nomem(ev);
     for (size_t i = 0; i < rows.count; i++)
         keys[i] = (struct sort_key){rows.v[i], call, descending};
-    qsort(keys, rows.count, sizeof keys[0], compare);
+    rc = eval_sort(ev, keys, rows.count, sizeof keys[0], compare);
     ev->run->ordered = true;
     for (size_t i = 0; i < rows.count && rc == 0; i++)
         rc = out->put(out, &keys[i].row);

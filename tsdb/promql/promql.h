@@ -82,6 +82,8 @@ struct promql_query {
     /* Functions mark __name__ for removal and it goes at the end of the query (Prometheus' feature
      * promql-delayed-name-removal, off by default); otherwise it goes at once. */
     bool delayed_name_removal;
+    bool explain; /* fills nodes of the result */
+    bool stats;   /* fills queryable_samples, peak_samples and samples_per_step */
 };
 
 struct promql_point {
@@ -97,6 +99,16 @@ struct promql_annotation {
     bool warning;     /* else info */
     const char *text; /* ends with (line:column) */
 };
+/* What one node of the expression did. Times are this node's own and with its operands. */
+struct promql_node {
+    unsigned depth; /* 0: the whole expression */
+    struct str expr;
+    const char *kind;       /* "selector", "call", ... */
+    uint64_t rows_in, rows; /* series that came from operands or storage, and that it gave */
+    uint64_t samples;       /* it read from storage */
+    uint64_t points;        /* it gave: values of all its series at all steps */
+    int64_t self_ns, total_ns;
+};
 struct promql_result {
     enum value_type type; /* of an instant query: what the expression is; range: T_MATRIX */
     double scalar;        /* T_SCALAR, at start_ms */
@@ -105,7 +117,14 @@ struct promql_result {
     size_t series_count;
     struct promql_annotation *annotations;
     size_t annotation_count;
-    uint64_t samples; /* read from storage */
+    uint64_t samples;          /* read from storage */
+    struct promql_node *nodes; /* pre-order; with explain */
+    size_t node_count;
+    /* With stats, as Prometheus counts: samples given to the steps by selectors (a sample in ten
+     * overlapping windows counts ten times), and what its engine would hold in memory at most. */
+    uint64_t queryable_samples, peak_samples;
+    uint64_t *samples_per_step; /* one for each step */
+    size_t step_count;
 };
 
 /* Evaluates. Everything in *out lives in q->arena. Errors: E_EXEC (what the expression did wrong),
