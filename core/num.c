@@ -4,7 +4,8 @@
  * rounded multiplication or division (Clinger 1990); the rest goes to strtod_l in the C locale.
  *
  * Printing: the shortest decimal that reads back. Values that are an integer over a power of ten
- * below 10^15 are found by trying the powers; the rest tries 15, 16 and 17 digits.
+ * below 10^15 are found by trying the powers. Others of a usual size, with 16 or 17 digits, are
+ * worked out exactly in 128 bits; the rest tries 15, 16 and 17 digits with printf.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "core/str.h"
@@ -210,19 +211,71 @@ static void set_integer(struct decimal_out *d, uint64_t n, int scale)
     drop_zeros(d);
 }
 
+/* How many digits stand before the point; below 0.1 the zeros after it count against them. */
+static int point_of(double v)
+{
+    int point = 0;
+    while (point < 16 && v >= powers_of_ten[point])
+        point++;
+    while (point <= 0 && point > -5 && v * powers_of_ten[-point] < 0.1)
+        point--;
+    return point;
+}
+
+/* At most 15 digits: when v is such a decimal, scaling it to 15 finds it. */
 static bool shortest_scaled(double v, struct decimal_out *d)
 {
     if (v >= 1e15 || v < 1e-5) return false;
-    for (int k = 0; k < 20; k++) {
-        double scaled = v * powers_of_ten[k];
-        if (scaled >= 1e15) return false;
-        double n = nearbyint(scaled);
-        if (n > 0 && n / powers_of_ten[k] == v) {
-            set_integer(d, (uint64_t)n, k);
-            return true;
-        }
+    int scale = v == floor(v) ? 0 : 15 - point_of(v);
+    double n = nearbyint(v * powers_of_ten[scale]);
+    if (n / powers_of_ten[scale] != v) return false;
+    set_integer(d, (uint64_t)n, scale);
+    return true;
+}
+
+/* What goes in 128 bits: 2 * mantissa * 10^scale < 2^54 * 10^22 < 2^128, when 10^16 <= v * 10^scale
+ * < 10^17, so v from 10^-5 up; and below 2^53 the exponent of two is negative. */
+#define EXACT_MIN 1e-5
+#define EXACT_MAX 9007199254740992.0
+
+typedef unsigned __int128 u128;
+
+static u128 power_of_ten(int n)
+{
+    u128 low = (u128)powers_of_ten[MIN(n, 15)];
+    return n > 15 ? low * (uint64_t)powers_of_ten[n - 15] : low;
+}
+
+/* Reals that read back to v lie within half a unit of its last place on either side. Scaled by
+ * 10^scale * 2^shift, v is twice_mantissa * 10^scale, half a unit 10^scale, and the candidates are
+ * multiples of 2^shift, or of 10 * 2^shift for 16 digits. The nearest one that lies within wins. */
+static bool shortest_exact(double v, struct decimal_out *d)
+{
+    if (!(v >= EXACT_MIN && v < EXACT_MAX)) return false;
+    uint64_t bits;
+    memcpy(&bits, &v, sizeof bits);
+    uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1);
+    if (fraction == 0) return false; /* a power of two: the unit below is half as large */
+    uint64_t twice = (fraction | UINT64_C(1) << 52) << 1;
+    unsigned shift = 1076u - (unsigned)(bits >> 52);
+    int scale = 17 - point_of(v);
+    u128 half = power_of_ten(scale), value = (u128)twice * half;
+    uint64_t n = (uint64_t)(value >> shift);
+    if (n < UINT64_C(10000000000000000) || n >= UINT64_C(100000000000000000)) return false;
+    uint64_t tens = n / 10 * 10;
+    u128 above = value - ((u128)tens << shift), ten = (u128)10 << shift;
+    if (above > ten - above) {
+        tens += 10;
+        above = ten - above;
     }
-    return false;
+    if (above < half || (above == half && !(fraction & 1))) {
+        set_integer(d, tens, scale);
+        return true;
+    }
+    u128 rest = value - ((u128)n << shift), one = (u128)1 << shift;
+    if (rest > one - rest || (rest == one - rest && n & 1)) n++;
+    set_integer(d, n, scale);
+    return true;
 }
 
 static int exponent_value(const char *text)
@@ -254,7 +307,7 @@ static void shortest_searched(double v, struct decimal_out *d)
 static struct decimal_out shortest(double v)
 {
     struct decimal_out d = {.digits = "0", .count = 1, .point = 1};
-    if (v > 0 && !shortest_scaled(v, &d)) shortest_searched(v, &d);
+    if (v > 0 && !shortest_scaled(v, &d) && !shortest_exact(v, &d)) shortest_searched(v, &d);
     return d;
 }
 

@@ -76,6 +76,43 @@ static void random_doubles_survive_print_and_read(void **state)
     }
 }
 
+/* The digits of %.*e with so many of them, without sign, point and exponent. */
+static size_t digits_of(double v, int count, char out[32])
+{
+    char text[64];
+    size_t n = 0;
+    snprintf(text, sizeof text, "%.*e", count - 1, v);
+    for (const char *c = text; *c != 'e'; c++)
+        if (*c >= '0' && *c <= '9') out[n++] = *c;
+    while (n > 1 && out[n - 1] == '0')
+        n--;
+    out[n] = '\0';
+    return n;
+}
+
+/* As printf knows it: the fewest digits that read back, rounded correctly. */
+static void printed_doubles_are_shortest(void **state)
+{
+    UNUSED(state);
+    uint64_t x = 88172645463325252;
+    for (int i = 0; i < 200000; i++) {
+        x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+        double v = ldexp((double)(x >> 11 | 1), (int)(x % 75) - 70 - (int)(i % 3) * 5);
+        char out[STR_DOUBLE_MAX], got[STR_DOUBLE_MAX], want[32];
+        int count = 1;
+        while (digits_of(v, count, want), snprintf(out, sizeof out, "%.*e", count - 1, v),
+               strtod(out, NULL) != v)
+            count++;
+        size_t n = 0, len = str_from_double(v, out);
+        for (size_t k = 0; k < len && out[k] != 'e'; k++)
+            if (out[k] >= '0' && out[k] <= '9' && (n || out[k] != '0')) got[n++] = out[k];
+        while (n > 1 && got[n - 1] == '0')
+            n--;
+        got[n] = '\0';
+        if (strcmp(got, want) != 0) fail_msg("%.17g: %s, not %s", v, got, want);
+    }
+}
+
 static void doubles_are_read_whole_or_not_at_all(void **state)
 {
     static const struct {
@@ -264,6 +301,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(doubles_are_printed_as_go_does),
         cmocka_unit_test(random_doubles_survive_print_and_read),
+        cmocka_unit_test(printed_doubles_are_shortest),
         cmocka_unit_test(doubles_are_read_whole_or_not_at_all),
         cmocka_unit_test(integers_know_their_limits),
         cmocka_unit_test(durations_follow_prometheus),
