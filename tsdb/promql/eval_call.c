@@ -49,6 +49,7 @@ struct ranger {
     struct windows w;
     struct sink *out;
     double *v;
+    bool slides; /* the windows are known, and what call.slide is */
 };
 
 /* Whether any step got a value. */
@@ -81,11 +82,16 @@ static int ranger_put(struct range_sink *s, const struct samples *samples)
     r->call.metric = labels_metric(samples->labels);
     r->call.noted = false;
     r->call.histograms = samples->histograms;
+    int rc = 0;
+    if (!r->slides) rc = eval_slide_new(r->call.ev, &r->w, &r->call.slide);
+    r->slides = true;
+    if (rc) return rc;
+    eval_slide_start(r->call.slide, samples);
     bool any = range_steps(r, samples);
     if (r->call.rc < 0 || !any) return r->call.rc;
     struct row row = {samples->labels, samples->drop_name, r->v};
     if (!r->call.expr->call.fn->body.keeps_name) {
-        int rc = eval_drop_name(r->call.ev, &row);
+        rc = eval_drop_name(r->call.ev, &row);
         if (rc) return rc;
     }
     return r->out->put(r->out, &row);

@@ -266,9 +266,12 @@ int eval_aggregate_rows(struct eval *ev, const struct expr *e, struct sink *out)
 int eval_call(struct eval *ev, const struct expr *e, struct sink *out) MUST_CHECK;
 int eval_call_scalar(struct eval *ev, const struct expr *e, double *out) MUST_CHECK;
 
+struct eval_slide;
+
 /* One call of a function over a range vector. */
 struct range_call {
     struct eval *ev;
+    struct eval_slide *slide; /* NULL: windows overlap too little */
     const struct expr *expr;
     double *args[PROMQL_FN_ARGS]; /* scalar arguments, by step; NULL for others */
     struct str metric;            /* name of the series at hand */
@@ -293,6 +296,21 @@ bool eval_sift_window(struct range_call *c, struct window *w);
 bool eval_holds_histograms(const double *v, size_t count);
 /* For bodies that take both kinds: the warning about two samples that do not go together. */
 void eval_mixed_pair(struct range_call *c);
+
+/* --- eval_slide.c: what overlapping windows of one series have in common ---
+ *
+ * Each of these is false when the body has to look at the window itself, or c->rc is set. A body
+ * uses one of them, and always the same. */
+
+int eval_slide_new(struct eval *ev, const struct windows *w, struct eval_slide **out) MUST_CHECK;
+void eval_slide_start(struct eval_slide *s, const struct samples *series); /* s may be NULL */
+/* The samples of the window, but for its first, that marked() tells by the value before and their
+ * own; numbers count from the start of the series, where the window begins at *first. */
+typedef bool slide_mark_fn(double before, double v);
+bool eval_slide_marks(struct range_call *c, const struct window *w, slide_mark_fn *marked,
+                      const uint32_t **at, size_t *count, size_t *first);
+bool eval_slide_extreme(struct range_call *c, const struct window *w, bool greatest, double *out);
+bool eval_slide_sum(struct range_call *c, const struct window *w, double *out);
 
 /* --- numbers --- */
 

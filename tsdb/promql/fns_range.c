@@ -7,8 +7,9 @@
 
 double fn_sum_over_time(struct range_call *c, const struct window *w)
 {
-    UNUSED(c);
+    double sum;
     struct ksum k = {0};
+    if (eval_slide_sum(c, w, &sum)) return sum;
     for (size_t i = 0; i < w->count; i++)
         ksum_add(&k, w->v[i]);
     return isinf(k.sum) ? k.sum : k.sum + k.c;
@@ -29,7 +30,8 @@ static double incremental_mean(const struct window *w, size_t i, struct ksum sum
 
 double fn_avg_over_time(struct range_call *c, const struct window *w)
 {
-    UNUSED(c);
+    double sum;
+    if (eval_slide_sum(c, w, &sum)) return sum / (double)w->count + 0.0; /* never -0 */
     struct ksum k = {w->v[0], 0};
     for (size_t i = 1; i < w->count; i++) {
         struct ksum next = k;
@@ -42,8 +44,8 @@ double fn_avg_over_time(struct range_call *c, const struct window *w)
 
 double fn_min_over_time(struct range_call *c, const struct window *w)
 {
-    UNUSED(c);
     double best = w->v[0];
+    if (eval_slide_extreme(c, w, false, &best)) return best;
     for (size_t i = 1; i < w->count; i++)
         if (w->v[i] < best || isnan(best)) best = w->v[i];
     return best;
@@ -51,8 +53,8 @@ double fn_min_over_time(struct range_call *c, const struct window *w)
 
 double fn_max_over_time(struct range_call *c, const struct window *w)
 {
-    UNUSED(c);
     double best = w->v[0];
+    if (eval_slide_extreme(c, w, true, &best)) return best;
     for (size_t i = 1; i < w->count; i++)
         if (w->v[i] > best || isnan(best)) best = w->v[i];
     return best;

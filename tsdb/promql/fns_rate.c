@@ -21,11 +21,24 @@ static void note_non_counter(struct range_call *c)
                       (int)MIN(c->metric.len, 500), c->metric.p);
 }
 
-/* Last value less the first; a counter's resets are added back. */
-static double raw_change(const struct window *w, bool counter)
+static bool is_reset(double before, double v)
 {
+    return v < before;
+}
+
+/* Last value less the first; a counter's resets are added back. */
+static double raw_change(struct range_call *c, const struct window *w, bool counter)
+{
+    const uint32_t *resets;
+    size_t count, first;
     double change = w->v[w->count - 1] - w->v[0];
-    for (size_t i = 1; counter && i < w->count; i++)
+    if (!counter) return change;
+    if (eval_slide_marks(c, w, is_reset, &resets, &count, &first)) {
+        for (size_t i = 0; i < count; i++)
+            change += w->v[resets[i] - first - 1];
+        return change;
+    }
+    for (size_t i = 1; i < w->count; i++)
         if (w->v[i] < w->v[i - 1]) change += w->v[i - 1];
     return change;
 }
@@ -55,7 +68,7 @@ double fn_rate(struct range_call *c, const struct window *w)
 {
     if (w->count < 2) return ABSENT;
     note_non_counter(c);
-    double change = raw_change(w, true);
+    double change = raw_change(c, w, true);
     return change * (stretch(w, change, true) / ((double)(w->end_ms - w->start_ms) / 1000));
 }
 
@@ -63,15 +76,14 @@ double fn_increase(struct range_call *c, const struct window *w)
 {
     if (w->count < 2) return ABSENT;
     note_non_counter(c);
-    double change = raw_change(w, true);
+    double change = raw_change(c, w, true);
     return change * stretch(w, change, true);
 }
 
 double fn_delta(struct range_call *c, const struct window *w)
 {
-    UNUSED(c);
     if (w->count < 2) return ABSENT;
-    double change = raw_change(w, false);
+    double change = raw_change(c, w, false);
     return change * stretch(w, change, false);
 }
 
@@ -117,10 +129,12 @@ static bool was_reset(double before, double v)
 
 /* In how many pairs of neighbours something happened; a change between float and histogram does
  * always. */
-static double count_pairs(struct range_call *c, const struct window *w,
-                          bool (*happened)(double before, double v))
+static double count_pairs(struct range_call *c, const struct window *w, slide_mark_fn *happened)
 {
     double n = 0;
+    const uint32_t *at;
+    size_t count, first;
+    if (eval_slide_marks(c, w, happened, &at, &count, &first)) return (double)count;
     for (size_t i = 1; i < w->count; i++) {
         bool now = is_histogram(w->v[i]), then = is_histogram(w->v[i - 1]);
         if (now && then) {
