@@ -83,6 +83,9 @@ const char *api_type_name(enum value_type type);    /* "vector", "matrix", ... *
 /* The result value of a query: {"resultType":...,"result":...} members, object open. */
 void api_result(struct json *j, const struct promql_result *res, int64_t t_ms, bool range);
 
+/* "explain": [...] where an object is open; api_explain.c says what is in it. */
+void api_explain(struct json *j, const struct promql_result *res);
+
 /* Each series keeps at most max_points: the least and the greatest of each of max_points / 2 equal
  * spans of [start, end]. Pure, in place; returns the new count. */
 size_t api_decimate(struct promql_point *v, size_t count, int64_t start_ms, int64_t end_ms,

@@ -50,6 +50,7 @@ enum {
     HEADROOM = 128, /* connections that are ending while others take their place */
     POLL_NS = 5000000,
     FLUSH_NS = 200000000, /* for responses being written, at the end */
+    QUERY_NICE = 5,       /* queries step back behind those who bring data and evaluate rules */
 };
 
 struct http_server {
@@ -251,6 +252,18 @@ static void run_job(struct pool_job *job)
     MHD_resume_connection(x->connection);
 }
 
+static void too_many(struct exchange *x)
+{
+    const struct http_options *o = &x->server->options;
+    if (x->plan.pool == HTTP_QUERY)
+        response_fail(&x->response, "unavailable",
+                      "limits.query.concurrency = %zu queries are at work and limits.query.queue = "
+                      "%zu wait, try again",
+                      o->pools[HTTP_QUERY].threads, o->pools[HTTP_QUERY].queue);
+    else
+        response_fail(&x->response, "unavailable", "too many requests at once, try again");
+}
+
 /* The request is complete. */
 static enum MHD_Result answer(struct exchange *x)
 {
@@ -270,7 +283,7 @@ static enum MHD_Result answer(struct exchange *x)
     if (pool_submit(s->pools[x->plan.pool], &x->job) == 0) return MHD_YES;
     conns_unwatch(s->conns, x->conn);
     __atomic_add_fetch(&s->refused, 1, __ATOMIC_RELAXED);
-    response_fail(&x->response, "unavailable", "too many requests at once, try again");
+    too_many(x);
     response_header(&x->response, "Retry-After", "1");
     refuse(x);
     MHD_resume_connection(x->connection);
@@ -546,6 +559,7 @@ static int make_pools(struct http_server *s)
                           s->options.pools[i].queue);
         if (rc < 0) return rc;
     }
+    pool_set_nice(s->pools[HTTP_QUERY], QUERY_NICE);
     return 0;
 }
 

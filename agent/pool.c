@@ -11,7 +11,10 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
+#include "core/log.h"
 #include "core/mem.h"
 
 enum { STACK_BYTES = 8 << 20, NAME_MAX_BYTES = 16 };
@@ -24,6 +27,7 @@ struct pool {
     size_t threads, idle, max_threads;
     size_t joined; /* of threads; the owner's */
     bool closed;
+    int nice;
     char name[NAME_MAX_BYTES];
     pthread_t *ids;
 };
@@ -40,6 +44,8 @@ static struct pool_job *take_job(struct pool *p)
 static void *work(void *arg)
 {
     struct pool *p = arg;
+    if (p->nice && setpriority(PRIO_PROCESS, (id_t)gettid(), p->nice) < 0)
+        log_debug("thread stays at its priority", "errno=%d", errno);
     pthread_mutex_lock(&p->lock);
     for (;;) {
         if (p->first) {
@@ -92,6 +98,11 @@ int pool_new(struct pool **out, const char *name, size_t max_threads, size_t max
     snprintf(p->name, sizeof p->name, "%s", name);
     *out = p;
     return 0;
+}
+
+void pool_set_nice(struct pool *p, int nice)
+{
+    p->nice = nice;
 }
 
 int pool_submit(struct pool *p, struct pool_job *job)

@@ -24,6 +24,8 @@ struct pool_stats {
 };
 
 int pool_new(struct pool **out, const char *name, size_t max_threads, size_t max_queue) MUST_CHECK;
+/* Its threads step back behind others by so much (nice(2)); before the first job. */
+void pool_set_nice(struct pool *p, int nice);
 /* E_UNAVAILABLE when the queue is full or the pool is stopping. Any thread. */
 int pool_submit(struct pool *p, struct pool_job *job) MUST_CHECK;
 /* Refuses new work from now on; what waits is still done. */

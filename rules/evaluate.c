@@ -14,6 +14,14 @@
 
 /* --- queries --- */
 
+/* Limits of rules are fixed; errors call them so. */
+static const struct budget_names budget_names = {
+    .series = "a rule's series",
+    .samples = "a rule's samples",
+    .memory = "a rule's memory",
+    .timeout = "a rule's time",
+};
+
 static int run_query(struct evaluation *e, const struct expr *expr, int64_t t_ms,
                      struct promql_result *out, struct errmsg *err)
 {
@@ -25,7 +33,9 @@ static int run_query(struct evaluation *e, const struct expr *expr, int64_t t_ms
         .arena = e->arena,
         .budget = {.max_samples = QUERY_SAMPLES_MAX,
                    .cancel = e->cancel,
-                   .deadline_mono_ns = env_mono_ns(e->deps->env) + QUERY_TIMEOUT_NS},
+                   .deadline_mono_ns = env_mono_ns(e->deps->env) + QUERY_TIMEOUT_NS,
+                   .timeout_ms = QUERY_TIMEOUT_NS / 1000000,
+                   .names = &budget_names},
     };
     return promql_eval(expr, &q, out, err);
 }

@@ -82,7 +82,7 @@ int budget_samples(struct query_budget *b, uint64_t n, struct errmsg *err)
 /* As a configuration would say it: 64MiB. */
 static void size_text(size_t bytes, char out[32])
 {
-    static const char *const units[] = {"", "KiB", "MiB", "GiB"};
+    static const char *const units[] = {" bytes", "KiB", "MiB", "GiB"};
     size_t unit = 0;
     while (unit + 1 < COUNT(units) && bytes && bytes % 1024 == 0) {
         bytes /= 1024;

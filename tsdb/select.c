@@ -7,7 +7,6 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <assert.h>
 #include <errno.h>
-#include <stdlib.h>
 
 #include "core/mem.h"
 #include "tsdb/select_int.h"
@@ -243,14 +242,15 @@ static int by_item(const void *a, const void *b)
 }
 
 /* Gives every item its stretch of the aliases. */
-static void attach_aliases(struct tsdb_set *set)
+static int attach_aliases(struct tsdb_set *set)
 {
-    if (set->alias_count) qsort(set->aliases, set->alias_count, sizeof *set->aliases, by_item);
+    int rc = budget_sort(set->aliases, set->alias_count, sizeof *set->aliases, by_item, &set->watch);
     for (size_t i = set->alias_count; i-- > 0;) {
         struct item *item = &set->items[set->aliases[i].item];
         item->first_alias = (uint32_t)i;
         item->aliases++;
     }
+    return rc;
 }
 
 static int add_from_days(struct resolve *z)
@@ -264,8 +264,7 @@ static int add_from_days(struct resolve *z)
     for (size_t i = 0; rc == 0 && i < count; i++)
         rc = day_with_index(set->db, days[i], add_from_day, z);
     days_unpin(set->db, days, count);
-    attach_aliases(set);
-    return rc;
+    return rc < 0 ? rc : attach_aliases(set);
 }
 
 static int by_labels(const void *a, const void *b)
@@ -299,12 +298,12 @@ static int select_set(struct tsdb *db, const struct select_request *r, struct ts
     set_init(set, db, r, &why);
     set->set.ops = &set_ops;
     if (r->start_ms <= r->end_ms) rc = resolve_series(set, r, &why);
-    if (rc < 0 && !why.text[0]) select_failed(r, "select series", rc, &why);
+    if (rc < 0 && !why.text[0]) rc = select_failed(r, "select series", rc, &why);
     if (rc == 0) rc = budget_series(r->budget, set->count, &why);
     if (rc < 0) {
         set_free(&set->set);
         if (err) *err = why;
-        return rc == E_TOO_BIG ? E_LIMIT : rc;
+        return rc;
     }
     *out = set;
     return 0;

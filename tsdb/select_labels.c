@@ -231,12 +231,12 @@ static int label_query(struct querier *q, struct str name, const struct select_r
     s.set.latest_only = true;
     int rc = budget_check(r->budget, db->env, &why);
     if (rc == 0 && r->start_ms <= r->end_ms) rc = search_all(&s);
+    if (rc == 0) rc = tell(&s, each, arg);
     if (rc < 0 && !why.text[0]) rc = select_failed(r, "look for labels", rc, &why);
     if (rc < 0 && err) *err = why;
-    if (rc == 0) rc = tell(&s, each, arg);
     ordinals_release(&s.among);
     set_release(&s.set);
-    return rc == E_TOO_BIG ? E_LIMIT : rc;
+    return rc;
 }
 
 int tsdb_label_names(struct querier *q, const struct select_request *r, str_visit_fn *each,

@@ -58,6 +58,8 @@ static void evaluate(struct memstore *m, unsigned mode, struct str text, struct 
         .arena = arena,
         .text = text,
         .delayed_name_removal = mode & 2,
+        .explain = mode & 4,
+        .stats = mode & 8,
     };
     struct promql_result result;
     int rc = promql_eval(e, &q, &result, &err);

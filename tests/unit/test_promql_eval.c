@@ -274,9 +274,18 @@ static void budgets_end_a_query(void **state)
 {
     struct world *w = *state;
     w->q.budget.max_series = 1;
-    assert_int_equal(run(w, "up"), E_LIMIT);
+    assert_error(w, "up", E_LIMIT, "query needs more than limits.query.series = 1 series");
+    assert_error(w, "sum(up) + 1", E_LIMIT,
+                 "query needs more than limits.query.series = 1 series");
     w->q.budget = (struct query_budget){.max_samples = 3};
-    assert_int_equal(run(w, "up[10m]"), E_LIMIT);
+    assert_error(w, "up[10m]", E_LIMIT, "query needs more than limits.query.samples = 3 samples");
+    w->q.budget = (struct query_budget){.deadline_mono_ns = 1, .timeout_ms = 90000};
+    assert_error(w, "up", E_TIMEOUT,
+                 "query timed out in expression evaluation: it needs more than "
+                 "limits.query.timeout = 1m30s");
+    assert_error(w, "vector(1)", E_TIMEOUT,
+                 "query timed out in expression evaluation: it needs more than "
+                 "limits.query.timeout = 1m30s");
     w->q.budget = (struct query_budget){0};
     assert_int_equal(run(w, "up"), 0);
 }
@@ -287,9 +296,9 @@ static void memory_has_a_ceiling(void **state)
     w->q.start_ms = 0;
     w->q.end_ms = INT64_C(40000000) * 10;
     w->q.step_ms = 10;
-    assert_error(w, "up", E_LIMIT, "the query needs more memory than its limit of 16777216 bytes");
+    assert_error(w, "up", E_LIMIT, "query needs more than limits.query.memory = 16MiB of memory");
     assert_error(w, "max_over_time(vector(1)[100y:1ms])", E_LIMIT,
-                 "the query needs more memory than its limit of 16777216 bytes");
+                 "query needs more than limits.query.memory = 16MiB of memory");
 }
 
 /* An operand and what is made of it, in memory at the same time: each fits, both do not. */
@@ -302,7 +311,7 @@ static void memory_of_open_scopes_adds_up(void **state)
     w->q.end_ms = 260000000;
     assert_int_equal(run(w, query), 0);
     w->q.end_ms = 330000000;
-    assert_error(w, query, E_LIMIT, "the query needs more memory than its limit of 16777216 bytes");
+    assert_error(w, query, E_LIMIT, "query needs more than limits.query.memory = 16MiB of memory");
 }
 
 static void cancellation_and_deadline_stop_the_work(void **state)

@@ -224,7 +224,7 @@ static int aggr_put(struct sink *sink, struct row *row)
         g->acc[i].count++;
         s->how->add(&g->acc[i], row->v[i]);
     }
-    return eval_tick(s->ev->run, s->ev->steps);
+    return eval_tick(s->ev->run, 8 + s->ev->steps);
 }
 
 static int aggr_finish(struct aggr_sink *s, struct sink *out)

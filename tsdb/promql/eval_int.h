@@ -346,7 +346,7 @@ static inline double greater(double a, double b)
     return a > b ? a : b;
 }
 
-/* q-quantile of n values, which are sorted in place (NaN first). */
+/* q-quantile of n values (NaN first), whose order is lost. eval_quantile.c */
 double quantile_of(double q, double *v, size_t n);
 double nan_value(void); /* the ordinary NaN */
 

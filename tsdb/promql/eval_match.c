@@ -53,6 +53,8 @@ static int side_numbers(struct match *m, const struct side *s, uint32_t *group)
         if (rc == 0) rc = label_map_put(m->ev, &m->groups, key, &index, &added);
         if (rc) return rc;
         group[i] = (uint32_t)index;
+        rc = eval_tick(m->ev->run, 16);
+        if (rc) return rc;
         if (!added) continue;
         rc = eval_keep_key(m->ev, &m->groups.keys[index]);
         if (rc) return rc;

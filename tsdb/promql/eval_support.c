@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { CHECK_EVERY = 4096, MAX_NOTES = 200 };
 
@@ -334,25 +333,4 @@ int eval_drop_name(struct eval *ev, struct row *row)
 double nan_value(void)
 {
     return double_of_bits(NORMAL_NAN_BITS);
-}
-
-static int compare_values(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    if (__builtin_isnan(x)) return __builtin_isnan(y) ? 0 : -1;
-    if (__builtin_isnan(y)) return 1;
-    return (x > y) - (x < y);
-}
-
-double quantile_of(double q, double *v, size_t n)
-{
-    if (n == 0 || __builtin_isnan(q)) return nan_value();
-    if (q < 0) return -__builtin_inf();
-    if (q > 1) return __builtin_inf();
-    qsort(v, n, sizeof v[0], compare_values);
-    double rank = q * ((double)n - 1);
-    double floor_rank = __builtin_floor(rank);
-    size_t lower = (size_t)MAX(0.0, floor_rank), upper = MIN(n - 1, lower + 1);
-    double weight = rank - floor_rank;
-    return v[lower] * (1 - weight) + v[upper] * weight;
 }

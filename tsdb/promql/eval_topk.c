@@ -3,7 +3,6 @@
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
-#include <stdlib.h>
 
 #include "tsdb/promql/eval_int.h"
 
@@ -27,6 +26,7 @@ static int number_rows(struct eval *ev, const struct expr *e, struct arena *labe
         bool added;
         int rc = eval_pick(ev, &picker, g->rows.v[i].labels, &key);
         if (rc == 0) rc = label_map_put(ev, &g->map, key, &index, &added);
+        if (rc == 0) rc = eval_tick(ev->run, 16);
         if (rc) return rc;
         g->group[i] = (uint32_t)index;
         if (added && labels_copy(labels, key, &g->map.keys[index]) < 0) return eval_nomem(ev);
@@ -93,9 +93,34 @@ static int compare_candidates(const void *a, const void *b)
     return order ? order : (x->row > y->row) - (x->row < y->row);
 }
 
+/* Lets the candidate at i sink in the heap v[0..n), whose root is the worst. */
+static void sink_down(struct candidate *v, size_t n, size_t i)
+{
+    for (size_t child; (child = 2 * i + 1) < n; i = child) {
+        if (child + 1 < n && compare_candidates(&v[child + 1], &v[child]) > 0) child++;
+        if (compare_candidates(&v[i], &v[child]) >= 0) return;
+        struct candidate swap = v[i];
+        v[i] = v[child];
+        v[child] = swap;
+    }
+}
+
+/* Brings the best k to the front, in order. */
+static int best_first(struct eval *ev, struct candidate *v, size_t n, size_t k)
+{
+    for (size_t i = k / 2; i-- > 0;)
+        sink_down(v, k, i);
+    for (size_t i = k; k && i < n; i++) {
+        if (compare_candidates(&v[i], &v[0]) >= 0) continue;
+        v[0] = v[i];
+        sink_down(v, k, 0);
+    }
+    return eval_sort(ev, v, k, sizeof v[0], compare_candidates);
+}
+
 /* Keeps the k best values of a group at one step; work receives them, best first. */
-static size_t keep_best(struct grouped *g, size_t group, size_t step, double k, bool bottom,
-                        struct candidate *work)
+static int keep_best(struct eval *ev, struct grouped *g, size_t group, size_t step, double k,
+                     bool bottom, struct candidate *work, size_t *kept)
 {
     size_t n = 0;
     for (size_t i = g->first[group]; i < g->first[group + 1]; i++) {
@@ -104,11 +129,11 @@ static size_t keep_best(struct grouped *g, size_t group, size_t step, double k, 
         work[n++] = (struct candidate){*v, g->order[i], bottom};
         *v = ABSENT;
     }
-    qsort(work, n, sizeof work[0], compare_candidates);
-    size_t kept = !(k >= 1) ? 0 : k >= (double)n ? n : (size_t)k;
-    for (size_t i = 0; i < kept; i++)
+    *kept = !(k >= 1) ? 0 : k >= (double)n ? n : (size_t)k;
+    int rc = best_first(ev, work, n, *kept);
+    for (size_t i = 0; i < *kept; i++)
         g->rows.v[work[i].row].v[step] = work[i].v;
-    return kept;
+    return rc;
 }
 
 /* The values of a parameter over all steps, as Go's math.Min and math.Max have them. */
@@ -159,8 +184,8 @@ static int eval_topk(struct eval *ev, const struct expr *e, struct sink *out)
     for (size_t i = 0; i < g.map.count; i++) {
         size_t size = g.first[i + 1] - g.first[i], kept = 0;
         for (size_t step = 0; step < ev->steps && rc == 0; step++) {
-            kept = keep_best(&g, i, step, k[step], bottom, work);
-            rc = eval_tick(ev->run, 8 * size);
+            rc = keep_best(ev, &g, i, step, k[step], bottom, work, &kept);
+            if (rc == 0) rc = eval_tick(ev->run, 8 * size);
         }
         if (ev->steps == 1) { /* best first */
             for (size_t c = 0; c < kept && rc == 0; c++)

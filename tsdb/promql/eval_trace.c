@@ -273,11 +273,9 @@ struct range_tap {
     bool counted;
 };
 
-/* The samples in each step's window. */
-static void count_windows(struct range_tap *tap, const struct samples *s)
+/* The samples in each step's window; returns the most in one. */
+static size_t count_windows(struct range_tap *tap, const struct samples *s)
 {
-    struct eval_trace *t = tap->ev->run->trace;
-    struct trace_node *to = &t->v[tap->consumer];
     size_t lo = 0, hi = 0, most = 0;
     for (size_t i = 0; i < tap->ev->steps; i++) {
         int64_t end = tap->w->first_end_ms + (int64_t)i * tap->w->stride_ms;
@@ -289,7 +287,7 @@ static void count_windows(struct range_tap *tap, const struct samples *s)
         counts_add(tap->ev->counts, i, hi - lo);
         most = MAX(most, hi - lo);
     }
-    to->range_peak = MAX(to->range_peak, to->points + most);
+    return most;
 }
 
 static int range_tap_put(struct range_sink *s, const struct samples *samples)
@@ -298,10 +296,12 @@ static int range_tap_put(struct range_sink *s, const struct samples *samples)
     struct eval_trace *t = tap->ev->run->trace;
     t->v[tap->node].rows++;
     t->v[tap->node].points += samples->count;
-    if (tap->counted) count_windows(tap, samples);
+    size_t window = tap->counted ? count_windows(tap, samples) : 0;
     enter(t, tap->consumer);
     int rc = tap->out->put(tap->out, samples);
     enter(t, tap->node);
+    struct trace_node *to = &t->v[tap->consumer];
+    if (window) to->range_peak = MAX(to->range_peak, to->points + window);
     return rc;
 }
 

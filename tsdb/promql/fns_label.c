@@ -6,7 +6,7 @@
 #include "core/regex.h"
 #include "tsdb/promql/fns_int.h"
 
-enum { VALUE_MAX = 1 << 20 };
+enum { VALUE_MAX = 1 << 20, REGEX_WORK = 1024 };
 
 /* The row with one label set (or removed, by an empty value). */
 APART static int set_label(struct eval *ev, struct row *row, struct str name, struct str value)
@@ -53,6 +53,7 @@ static int replacer_put(struct sink *s, struct row *row)
                          err_text(rc));
     if (r->value.err) return eval_fail(r->ev, "label_replace() made too long a value");
     if (rc == 1) rc = set_label(r->ev, row, r->dst, (struct str){r->value.p, r->value.len});
+    if (rc == 0) rc = eval_tick(r->ev->run, REGEX_WORK + r->value.len / 16);
     return rc ? rc : r->out->put(r->out, row);
 }
 
@@ -103,6 +104,7 @@ static int joiner_put(struct sink *s, struct row *row)
     }
     if (j->value.err) return eval_fail(j->ev, "label_join() made too long a value");
     int rc = set_label(j->ev, row, j->dst, (struct str){j->value.p, j->value.len});
+    if (rc == 0) rc = eval_tick(j->ev->run, 8 * j->call->call.count + j->value.len / 16);
     return rc ? rc : j->out->put(j->out, row);
 }
 
