@@ -22,7 +22,7 @@ int days_init(struct days *d)
     *d = (struct days){0};
     pthread_mutex_init(&d->lock, NULL);
     pthread_mutex_init(&d->cut_lock, NULL);
-    pthread_mutex_init(&d->index_lock, NULL);
+    pthread_rwlock_init(&d->index_lock, NULL);
     return 0;
 }
 
@@ -41,7 +41,7 @@ void days_release(struct days *d)
     mem_free(d->v);
     pthread_mutex_destroy(&d->lock);
     pthread_mutex_destroy(&d->cut_lock);
-    pthread_mutex_destroy(&d->index_lock);
+    pthread_rwlock_destroy(&d->index_lock);
 }
 
 /* --- names -------------------------------------------------------------------------------------
@@ -414,18 +414,31 @@ static void trim_cache(struct days *d, const struct day *keep)
     }
 }
 
+static bool has_index(struct day *day, uint64_t *series)
+{
+    struct partition_info info;
+    partition_info(day->p, &info);
+    *series = info.series;
+    return day->index && day->index_series == info.series;
+}
+
+/* An index that is there is read by many at a time; whoever builds one is alone. */
 int day_with_index(struct tsdb *db, struct day *day,
                    int (*each)(void *arg, struct day *day, const struct index *x), void *arg)
 {
     struct days *d = &db->days;
-    struct partition_info info;
+    uint64_t series;
     int rc = 0;
-    pthread_mutex_lock(&d->index_lock);
-    partition_info(day->p, &info);
-    if (!day->index || day->index_series != info.series) rc = build_index(day, info.series);
-    day->used_at = ++d->uses;
+    pthread_rwlock_rdlock(&d->index_lock);
+    if (!has_index(day, &series)) {
+        pthread_rwlock_unlock(&d->index_lock);
+        pthread_rwlock_wrlock(&d->index_lock);
+        if (!has_index(day, &series)) rc = build_index(day, series);
+        if (rc == 0) trim_cache(d, day);
+    }
+    uint64_t use = __atomic_add_fetch(&d->uses, 1, __ATOMIC_RELAXED);
+    __atomic_store_n(&day->used_at, use, __ATOMIC_RELAXED);
     if (rc == 0) rc = each(arg, day, day->index);
-    if (rc == 0) trim_cache(d, day);
-    pthread_mutex_unlock(&d->index_lock);
+    pthread_rwlock_unlock(&d->index_lock);
     return rc;
 }

@@ -144,9 +144,10 @@ struct day {
 };
 
 struct days {
-    pthread_mutex_t lock, index_lock;
-    pthread_mutex_t cut_lock; /* of ids of cuts in the making; inside index_lock */
-    struct day **v;           /* ascending */
+    pthread_mutex_t lock;
+    pthread_rwlock_t index_lock; /* of the indexes of all days */
+    pthread_mutex_t cut_lock;    /* of ids of cuts in the making; inside index_lock */
+    struct day **v;              /* ascending */
     size_t count, cap;
     uint64_t uses;
     uint64_t quarantined;
