@@ -73,6 +73,7 @@ BOMBS = [
     ("a mebibyte of sums", "1+" * 524000 + "1", ["deep"]),
     ("more than a mebibyte", "1+" * 600000 + "1", ["MiB", "long", "big", "large"]),
     ("two hundred or", " or ".join([half("bomb")] * 200), ["limits.query."]),
+    ("fifty thousand patterns", "bomb{%s}" % ",".join(['a=~"x."'] * 50000), ["more than 1000"]),
     ("sorted", "sort_desc(%s)" % half("bomb"), None),
 ]
 

@@ -290,6 +290,22 @@ static void budgets_end_a_query(void **state)
     assert_int_equal(run(w, "up"), 0);
 }
 
+/* Each takes tens of microseconds and kilobytes to compile, before any budget counts. */
+static void patterns_are_not_without_end(void **state)
+{
+    struct world *w = *state;
+    struct buf query = BUF_INIT(1 << 20);
+    struct expr *e;
+    buf_addstr(&query, "up{");
+    for (int i = 0; i < 1001; i++)
+        buf_addf(&query, "%sjob=~\"x%d.\"", i ? "," : "", i);
+    buf_addstr(&query, "}");
+    int rc = promql_parse((struct str){query.p, query.len}, PROMQL_ALL, &w->arena, &e, &w->err);
+    assert_int_equal(rc, E_TOO_BIG);
+    assert_string_equal(w->err.text, "more than 1000 regular expressions in one query");
+    buf_release(&query);
+}
+
 static void memory_has_a_ceiling(void **state)
 {
     struct world *w = *state;
@@ -479,6 +495,7 @@ int main(void)
         CASE(bodies_that_are_missing_say_so),
         CASE(errors_name_the_cause),
         CASE(budgets_end_a_query),
+        CASE(patterns_are_not_without_end),
         CASE(memory_has_a_ceiling),
         CASE(memory_of_open_scopes_adds_up),
         CASE(cancellation_and_deadline_stop_the_work),

@@ -30,6 +30,7 @@ struct parser {
     struct arena *arena;
     unsigned features;
     unsigned depth;
+    unsigned patterns; /* regular expressions so far: each takes time and memory to compile */
     struct matcher_list *lists;
     struct errmsg *err;
 };

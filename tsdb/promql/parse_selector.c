@@ -24,10 +24,15 @@ bool token_is_metric_name(struct token t)
 
 /* --- matchers --- */
 
+enum { MAX_PATTERNS = 1000 };
+
 static int add_matcher(struct parser *p, struct matcher_list *l, enum matcher_type type,
                        struct str name, struct str value, uint32_t start)
 {
     struct errmsg why = {0};
+    if ((type == MATCH_RE || type == MATCH_NRE) && ++p->patterns > MAX_PATTERNS)
+        return parser_fail(p, E_TOO_BIG, start, "more than %d regular expressions in one query",
+                           MAX_PATTERNS);
     l->v = parser_push(p, l->v, l->count, &l->cap, sizeof *l->v);
     if (!l->v) {
         l->count = 0;
