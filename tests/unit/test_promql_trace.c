@@ -190,6 +190,59 @@ static void samples_are_counted_as_prometheus_does(void **state)
     }
 }
 
+/* --- selectors that occur twice --- */
+
+static void twins_are_read_once(void **state)
+{
+    static const struct {
+        const char *query;
+        uint64_t times; /* what rate(three[1m]) alone reads */
+    } rows[] = {
+        {"rate(three[1m])",                                            1},
+        {"rate(three[1m]) / rate(three[1m])",                          1},
+        {"rate(three[1m]) / increase(three[1m])",                      1},
+        {"sum(rate(three[1m])) + count(delta(three[1m])) * max(irate(three[1m]))", 1},
+        {"rate(three[1m]) / rate(three{a!=\"\"}[1m])",                 2},
+        {"rate(three[1m]) or topk(1, rate(three[1m]))",                2}, /* one is sorted */
+    };
+    struct world *w = *state;
+    uint64_t once = 0;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        w->q.budget.used_samples = 0;
+        run(w, rows[i].query, 100, 500, 40);
+        if (i == 0) once = w->res.samples;
+        assert_int_equal(w->res.samples, rows[i].times * once);
+        assert_true(w->res.series_count > 0);
+    }
+    run(w, "three / three", 100, 500, 40);
+    for (size_t i = 0; i < w->res.series_count; i++)
+        for (size_t k = 0; k < w->res.series[i].count; k++)
+            assert_true(w->res.series[i].points[k].v == 1);
+    assert_int_equal(w->res.series_count, 3);
+}
+
+/* Memory that holds one series at a time, but not all of them: both are read. */
+static void twins_that_are_too_large_are_read_twice(void **state)
+{
+    struct world *w = *state;
+    struct arena small;
+    arena_init(&small, 24 << 10);
+    w->q.budget.used_samples = 0;
+    run(w, "sum(sum_over_time(three[1000s])) + sum(sum_over_time(three[1000s]))", 900, 900, 0);
+    uint64_t once = w->res.samples;
+    struct expr *e;
+    assert_int_equal(promql_parse(str_of("sum(sum_over_time(three[1000s])) + "
+                                         "sum(sum_over_time(three[1000s]))"),
+                                  PROMQL_ALL, &w->arena, &e, &w->err),
+                     0);
+    w->q.arena = &small;
+    w->q.budget.used_samples = 0;
+    if (promql_eval(e, &w->q, &w->res, &w->err) < 0) fail_msg("%s", w->err.text);
+    assert_int_equal(w->res.samples, 2 * once);
+    promql_expr_release(e);
+    arena_release(&small);
+}
+
 /* --- quantiles --- */
 
 static int by_value(const void *a, const void *b)
@@ -289,6 +342,8 @@ int main(void)
         CASE(explain_tells_what_each_node_did),
         CASE(explain_changes_no_result),
         CASE(samples_are_counted_as_prometheus_does),
+        CASE(twins_are_read_once),
+        CASE(twins_that_are_too_large_are_read_twice),
         CASE(quantiles_are_those_of_sorted_values),
         CASE(queries_share_nothing_that_changes),
     };

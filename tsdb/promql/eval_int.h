@@ -47,6 +47,7 @@ static inline bool is_float(double v)
 
 struct inner;
 struct eval_trace;
+struct eval_shared;
 
 /* What the whole query shares. */
 struct run {
@@ -56,6 +57,10 @@ struct run {
     size_t query_steps;
     uint64_t work, next_check; /* samples and steps handled; when to look at the clock again */
     struct eval_trace *trace;  /* NULL: nobody asked */
+    const struct expr *expr;   /* the whole */
+    struct arena *arena;       /* lives as long as the evaluation */
+    bool has_twins;            /* selectors that ask for the same */
+    struct eval_shared *shared; /* what was read for them */
     struct inner *inners;      /* open inner scopes */
     bool ordered;              /* sort, topk or bottomk ran: keep the order of the rows */
     struct promql_annotation *notes;
@@ -109,6 +114,13 @@ double *eval_values(struct eval *ev) MUST_CHECK;
 int eval_scalar_new(struct eval *ev, const struct expr *e, double **out) MUST_CHECK;
 struct str eval_string(const struct expr *e);         /* a string literal, perhaps in parentheses */
 const struct expr *eval_unwrap(const struct expr *e); /* without parentheses */
+
+/* --- eval_shared.c: selectors that occur twice --- */
+
+bool eval_has_twins(const struct expr *e);
+/* As the querier's select, of samples that may have been read before. */
+int eval_select(struct eval *ev, const struct expr *e, const struct select_request *r,
+                struct series_set **out) MUST_CHECK;
 
 /* --- eval_trace.c: explain and stats; the others call these when run->trace is set --- */
 

@@ -202,6 +202,9 @@ int promql_eval(const struct expr *e, struct promql_query *q, struct promql_resu
 
     struct inner inner;
     eval_inner_init(&inner, &ev);
+    run.expr = e;
+    run.arena = inner.ev.arena;
+    run.has_twins = eval_has_twins(e);
     rc = eval_trace_begin(&inner.ev, e);
     if (rc == 0) rc = eval_result(&inner.ev, e, out);
     if (rc == 0) rc = eval_trace_end(&inner.ev, out);

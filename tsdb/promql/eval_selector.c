@@ -46,7 +46,6 @@ static int anchor_of(struct eval *ev, const struct time_modifier *mod, struct an
 static int select_series(struct eval *ev, const struct expr *e, int64_t start_ms, int64_t end_ms,
                          const char *func, bool latest_only, struct series_set **out)
 {
-    struct querier *q = ev->run->q->querier;
     struct select_request r = {
         .matchers = e->selector.matchers,
         .matcher_count = e->selector.matcher_count,
@@ -59,7 +58,7 @@ static int select_series(struct eval *ev, const struct expr *e, int64_t start_ms
         .budget = &ev->run->q->budget,
         .arena = ev->arena,
     };
-    return q->ops->select(q, &r, out, ev->run->err);
+    return eval_select(ev, e, &r, out);
 }
 
 static int check_plain(struct eval *ev, const struct expr *e)
