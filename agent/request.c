@@ -375,20 +375,30 @@ static bool accepts(const struct request *r, struct str coding)
     return any;
 }
 
-static int deflate_into(struct str in, int window, struct buf *out)
+enum { DEFLATE_SLICE = 1 << 20 }; /* some ten milliseconds of work */
+
+/* E_CANCELED when the client goes away meanwhile. */
+static int deflate_into(struct str in, int window, const int *cancel, struct buf *out)
 {
     z_stream z = {0};
     if (deflateInit2(&z, 1, Z_DEFLATED, window, 8, Z_DEFAULT_STRATEGY) != Z_OK) return -ENOMEM;
     size_t bound = deflateBound(&z, in.len);
-    int rc = buf_reserve(out, bound);
+    int rc = buf_reserve(out, bound), state = Z_OK;
     if (rc == 0) {
-        z.next_in = (Bytef *)(uintptr_t)in.p;
-        z.avail_in = (uInt)in.len;
         z.next_out = (Bytef *)out->p;
         z.avail_out = (uInt)bound;
-        rc = deflate(&z, Z_FINISH) == Z_STREAM_END ? 0 : E_CORRUPT;
-        out->len = bound - z.avail_out;
     }
+    while (rc == 0 && state == Z_OK) {
+        size_t slice = MIN(in.len, (size_t)DEFLATE_SLICE);
+        z.next_in = (Bytef *)(uintptr_t)in.p;
+        z.avail_in = (uInt)slice;
+        in.p += slice;
+        in.len -= slice;
+        state = deflate(&z, in.len ? Z_NO_FLUSH : Z_FINISH);
+        if (cancel && __atomic_load_n(cancel, __ATOMIC_RELAXED)) rc = E_CANCELED;
+    }
+    if (rc == 0 && state != Z_STREAM_END) rc = E_CORRUPT;
+    out->len = rc == 0 ? bound - z.avail_out : 0;
     deflateEnd(&z);
     return rc;
 }
@@ -407,7 +417,7 @@ static void encode_body(struct response *p, const struct request *r)
         if (!accepts(r, str_of(codings[i].name))) continue;
         struct buf packed = BUF_INIT(p->body.len + p->body.len / 8 + 1024);
         struct str in = {p->body.p, p->body.len};
-        if (deflate_into(in, codings[i].window, &packed) < 0) {
+        if (deflate_into(in, codings[i].window, r->cancel, &packed) < 0) {
             buf_release(&packed);
             return;
         }

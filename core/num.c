@@ -264,7 +264,7 @@ static bool shortest_exact(double v, struct decimal_out *d)
     if (n < UINT64_C(10000000000000000) || n >= UINT64_C(100000000000000000)) return false;
     uint64_t tens = n / 10 * 10;
     u128 above = value - ((u128)tens << shift), ten = (u128)10 << shift;
-    if (above > ten - above) {
+    if (above > ten - above || (above == ten - above && n / 10 % 2)) {
         tens += 10;
         above = ten - above;
     }

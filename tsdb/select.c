@@ -331,6 +331,7 @@ static int tsdb_series_visit(struct querier *q, const struct select_request *r,
         if (rc) break;
     }
     set_free(&set->set);
+    if (rc < 0 && err && !err->text[0]) select_failed(r, "list series", rc, err);
     return rc;
 }
 

@@ -45,10 +45,10 @@ def half(name):
 BOMBS = [
     ("every series", 'count({__name__=~".+"})', ["limits.query.series = %d" % (SERIES * 2 // 3)]),
     ("three subqueries deep",
-     "max_over_time(max_over_time(max_over_time(vector(time())[1h:1s])[1d:1s])[1d:1s])",
+     "deriv(stddev_over_time(deriv(vector(time())[1h:1s])[1d:1s])[1d:1s])",
      ["limits.query.timeout = 2s", "limits.query.memory = 32MiB"]),
     ("a subquery of a century", "max_over_time(vector(1)[100y:1ms])", ["limits.query.memory"]),
-    ("a subquery over many series", "max_over_time(rate(%s[5m:1s])[1h:1s])" % half("bomb"),
+    ("a subquery over many series", "deriv(rate(%s[5m:1s])[1h:1s])" % half("bomb"),
      ["limits.query.timeout", "limits.query.memory"]),
     ("a regular expression that backtracks", 'bomb{host=~"(h|o|s|t|[0-9]|_|(host)*)*(x|y)+!"}',
      ["regular expression takes too many steps", "limits.query.timeout"]),

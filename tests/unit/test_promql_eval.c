@@ -347,7 +347,7 @@ static void cancellation_and_deadline_stop_the_work(void **state)
 static void bombs_end_at_the_deadline(void **state)
 {
     static const char *const bombs[] = {
-        "max_over_time(max_over_time(max_over_time(vector(time())[1d:1s])[1d:1s])[1d:1s])",
+        "deriv(stddev_over_time(deriv(vector(time())[1d:1s])[1d:1s])[1d:1s])",
         "quantile_over_time(0.5, sum_over_time(vector(1)[30m:1ms])[30m:1ms])",
         "last_over_time(count_values(\"v\", vector(time()))[2h:1ms])",
         "count_over_time(stddev_over_time(vector(time())[1h:10ms])[10h:10ms])",

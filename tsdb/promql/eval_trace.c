@@ -301,7 +301,7 @@ static int range_tap_put(struct range_sink *s, const struct samples *samples)
     int rc = tap->out->put(tap->out, samples);
     enter(t, tap->node);
     struct trace_node *to = &t->v[tap->consumer];
-    if (window) to->range_peak = MAX(to->range_peak, to->points + window);
+    if (window && tap->consumer != tap->node) to->range_peak = MAX(to->range_peak, to->points + window);
     return rc;
 }
 
@@ -349,7 +349,10 @@ static void hold_steps(const struct eval_trace *t, size_t node, uint64_t before,
 {
     const struct trace_node *n = &t->v[node];
     uint64_t kept = h->now;
-    for (size_t step = 0; step < n->steps; step++) {
+    size_t steps = n->steps;
+    for (size_t i = node + 1; i < t->count && t->v[i].depth > n->depth; i++)
+        if (is_child(t, i, node) && t->v[i].steps == 1) steps = 1; /* done once, then repeated */
+    for (size_t step = 0; step < steps; step++) {
         uint64_t gathered = 0;
         for (size_t i = node + 1; i < t->count && t->v[i].depth > n->depth; i++)
             if (is_child(t, i, node)) gathered += points_at(&t->v[i], step);
@@ -455,6 +458,8 @@ int eval_trace_end(struct eval *ev, struct promql_result *out)
     if (t->counted) {
         struct holding h = {0};
         hold_node(t, 0, &h);
+        if (t->v[0].expr->type == T_MATRIX && t->v[0].expr->kind == EXPR_SELECTOR)
+            hold(&h, t->v[0].points);
         out->queryable_samples = ev->counts->total;
         out->samples_per_step = ev->counts->by_step;
         out->step_count = ev->steps;
