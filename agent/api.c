@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/api.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -24,7 +25,7 @@ const char *api_exec_error(int rc, const struct errmsg *err, const char **text)
         int rc;
         const char *type, *text;
     } kinds[] = {
-        {E_TIMEOUT,     "timeout",     "query timed out in expression evaluation"   },
+        {E_TIMEOUT,     "timeout",     NULL                                         },
         {E_CANCELED,    "canceled",    "query was canceled in expression evaluation"},
         {E_EXEC,        "execution",   NULL                                         },
         {E_LIMIT,       "execution",   NULL                                         },
@@ -51,15 +52,30 @@ void api_fail_exec(struct response *p, int rc, const struct errmsg *err)
 
 /* --- encodings --- */
 
+/* Decimal digits of v without a sign, at least so many; returns the end. */
+static char *put_digits(char *out, uint64_t v, int least)
+{
+    char digits[20];
+    int n = 0;
+    for (; v || n < least; v /= 10)
+        digits[n++] = (char)('0' + v % 10);
+    while (n)
+        *out++ = digits[--n];
+    return out;
+}
+
 size_t api_format_time(int64_t t_ms, char out[32])
 {
     uint64_t magnitude = t_ms < 0 ? -(uint64_t)t_ms : (uint64_t)t_ms;
-    const char *sign = t_ms < 0 ? "-" : "";
-    unsigned fraction = (unsigned)(magnitude % 1000);
-    unsigned long long seconds = magnitude / 1000;
-    int n = fraction ? snprintf(out, 32, "%s%llu.%03u", sign, seconds, fraction)
-                     : snprintf(out, 32, "%s%llu", sign, seconds);
-    return (size_t)n;
+    char *end = out;
+    if (t_ms < 0) *end++ = '-';
+    end = put_digits(end, magnitude / 1000, 1);
+    if (magnitude % 1000) {
+        *end++ = '.';
+        end = put_digits(end, magnitude % 1000, 3);
+    }
+    *end = '\0';
+    return (size_t)(end - out);
 }
 
 size_t api_format_sample(int64_t t_ms, double v, char out[API_SAMPLE_MAX])
@@ -159,6 +175,40 @@ void api_begin(struct response *p, struct json *j)
     json_key(j, "data");
 }
 
+static int look_while_writing(struct json_watch *watch)
+{
+    struct api_writing *w = (struct api_writing *)watch;
+    return budget_check(w->budget.budget, w->budget.env, &w->err);
+}
+
+enum { BODY_LEAST = 64 << 10 }; /* for errors and small answers */
+
+void api_write_within(struct json *j, struct response *p, struct api_writing *w,
+                      const struct query_budget *b, struct env *env, size_t used, size_t memory)
+{
+    size_t left = memory > used ? memory - used : 0;
+    *w = (struct api_writing){
+        .watch.look = look_while_writing, .budget = {.budget = b, .env = env},
+             .memory = memory
+    };
+    p->body.max = MIN(p->body.max, MAX(left, (size_t)BODY_LEAST));
+    j->watch = &w->watch;
+}
+
+/* The body was not finished. */
+static void fail_body(struct response *p, const struct json *j)
+{
+    struct api_writing *w = (struct api_writing *)j->watch;
+    int rc = p->body.err;
+    if (rc == E_TOO_BIG && w) rc = budget_memory(w->budget.budget, w->memory, &w->err);
+    if (rc == E_TOO_BIG)
+        response_fail(p, "execution", "the response is too large, narrow the query");
+    else if (rc == -ENOMEM)
+        response_fail(p, "unavailable", "out of memory for the response");
+    else
+        api_fail_exec(p, rc, &w->err);
+}
+
 struct note_list {
     struct json *j;
     const char *key;
@@ -203,12 +253,7 @@ void api_end(struct response *p, struct json *j, const struct promql_result *ann
 {
     api_annotations(j, annotations, truncated);
     json_end(j);
-    if (!p->body.err) return;
-    int rc = p->body.err;
-    if (rc == E_TOO_BIG)
-        response_fail(p, "execution", "the response is too large, narrow the query");
-    else
-        response_fail(p, "unavailable", "out of memory for the response");
+    if (p->body.err) fail_body(p, j);
 }
 
 /* --- decimation --- */

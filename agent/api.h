@@ -21,6 +21,7 @@
 #include "agent/app.h"
 #include "agent/request.h"
 #include "core/json.h"
+#include "tsdb/budget.h"
 #include "tsdb/promql/promql.h"
 
 /* RFC 3339 or float seconds; dflt when absent and dflt is not NULL. Held within API_TIME_MIN and
@@ -55,6 +56,17 @@ const char *api_parse_error(const struct errmsg *err, char out[API_PARSE_ERROR_M
 const char *api_exec_error(int rc, const struct errmsg *err, const char **text);
 void api_fail_exec(struct response *p, int rc, const struct errmsg *err);
 
+/* Writing an answer belongs to the query: it ends with its client and its deadline, and what it
+ * takes counts as the query's memory. Lives until api_end. */
+struct api_writing {
+    struct json_watch watch; /* first */
+    struct budget_watch budget;
+    struct errmsg err;
+    size_t memory; /* the limit */
+};
+/* After api_begin; used: bytes of memory that the result takes. */
+void api_write_within(struct json *j, struct response *p, struct api_writing *w,
+                      const struct query_budget *b, struct env *env, size_t used, size_t memory);
 /* {"status":"success","data": ... then the value ... and api_end. */
 void api_begin(struct response *p, struct json *j);
 enum { API_WARNINGS_MAX = 10 };
@@ -91,12 +103,17 @@ void api_explain(struct json *j, const struct promql_result *res);
 size_t api_decimate(struct promql_point *v, size_t count, int64_t start_ms, int64_t end_ms,
                     size_t max_points);
 
+/* What one request may use; timeout_ms is the request's own, 0: none. */
+void api_budget(const struct request *r, const struct app_settings *s, int64_t timeout_ms,
+                struct query_budget *out);
+
 /* One query against the store under the settings' limits. */
 struct api_query {
     struct str text;
     int64_t start_ms, end_ms, step_ms; /* step 0: instant */
     int64_t timeout_ms;                /* 0: the server's; < 0: over before it began */
     int64_t lookback_ms;               /* 0: the server's */
+    bool explain, stats;               /* see struct promql_query */
 };
 /* When the steps of a query were done, on the monotonic clock. */
 struct api_timing {

@@ -177,8 +177,12 @@ static void answer_batch(struct app *a, const struct request *r, struct response
 {
     struct app_settings s;
     struct json j;
+    struct api_writing writing;
+    struct query_budget budget;
     app_settings(a, &s);
+    api_budget(r, &s, 0, &budget);
     api_begin(p, &j);
+    api_write_within(&j, p, &writing, &budget, a->env, 0, s.query_memory);
     json_obj(&j);
     json_kv_arr(&j, "results");
     for (size_t i = 0; i < json_array_size(queries); i++) {

@@ -3,8 +3,8 @@
  *     {"depth":1,"expr":"rate(x[5m])","kind":"call","series":100,"samples":0,"points":24100,
  *      "selfTimeMs":0.7,"totalTimeMs":2.4}
  *
- * Pre-order: a node's operands follow it, one deeper. samples are those it read from storage itself;
- * series and points are what it gave.
+ * Pre-order: a node's operands follow it, one deeper. samples are those it read from storage
+ * itself; series and points are what it gave.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/api.h"

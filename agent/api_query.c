@@ -20,11 +20,33 @@ static int check_type(const struct expr *e, const struct api_query *q, struct er
                       value_type_name(e->type));
 }
 
+static const struct budget_names own_timeout = {
+    .series = "limits.query.series",
+    .samples = "limits.query.samples",
+    .memory = "limits.query.memory",
+    .timeout = "timeout",
+};
+
+void api_budget(const struct request *r, const struct app_settings *s, int64_t timeout_ms,
+                struct query_budget *out)
+{
+    bool own = timeout_ms != 0 && timeout_ms < s->query_timeout_ms;
+    if (!own) timeout_ms = s->query_timeout_ms;
+    *out = (struct query_budget){
+        .max_samples = s->query_samples,
+        .max_series = s->query_series,
+        .cancel = r->cancel,
+        .deadline_mono_ns = r->start_mono_ns + timeout_ms * 1000000,
+        .timeout_ms = timeout_ms,
+        .names = own ? &own_timeout : NULL,
+    };
+}
+
 static int evaluate(struct app *a, const struct expr *expr, struct promql_query *query,
                     struct promql_result *out, struct errmsg *err)
 {
-    if (env_mono_ns(a->env) >= query->budget.deadline_mono_ns) return E_TIMEOUT;
-    int rc = promql_eval(expr, query, out, err);
+    int rc = budget_check(&query->budget, a->env, err);
+    if (rc == 0) rc = promql_eval(expr, query, out, err);
     return rc == E_PARSE ? E_EXEC : rc; /* E_PARSE is told apart as the caller's text */
 }
 
@@ -38,8 +60,6 @@ int api_run_query(struct app *a, const struct request *r, const struct app_setti
     timing->begun_ns = env_mono_ns(a->env);
     int rc = api_parse(q->text, arena, &expr, err);
     if (rc < 0) return rc;
-    int64_t timeout_ms = s->query_timeout_ms;
-    if (q->timeout_ms != 0) timeout_ms = MIN(timeout_ms, q->timeout_ms);
     struct promql_query query = {
         .querier = a->querier,
         .env = a->env,
@@ -47,13 +67,12 @@ int api_run_query(struct app *a, const struct request *r, const struct app_setti
         .end_ms = q->end_ms,
         .step_ms = q->step_ms,
         .lookback_ms = q->lookback_ms > 0 ? q->lookback_ms : s->lookback_ms,
-        .budget = {.max_samples = s->query_samples,
-                   .max_series = s->query_series,
-                   .cancel = r->cancel,
-                   .deadline_mono_ns = r->start_mono_ns + timeout_ms * 1000000},
         .arena = arena,
         .text = q->text,
+        .explain = q->explain,
+        .stats = q->stats,
     };
+    api_budget(r, s, q->timeout_ms, &query.budget);
     rc = check_type(expr, q, err);
     timing->parsed_ns = env_mono_ns(a->env);
     if (rc == 0) rc = evaluate(a, expr, &query, out, err);
@@ -84,6 +103,8 @@ void api_fail_query(struct response *p, int rc, const struct errmsg *err)
 
 struct answer {
     const struct api_query *q;
+    const struct app_settings *s;
+    const struct arena *arena; /* of the result */
     struct promql_result *res;
     struct api_timing timing;
     size_t limit;
@@ -92,6 +113,21 @@ struct answer {
 static void put_seconds(struct json *j, const char *key, int64_t ns)
 {
     json_kv_double(j, key, (double)MAX(ns, 0) / 1e9);
+}
+
+/* [seconds, samples] for each step. */
+static void put_samples_per_step(struct json *j, const struct answer *w)
+{
+    json_kv_arr(j, "totalQueryableSamplesPerStep");
+    for (size_t i = 0; i < w->res->step_count; i++) {
+        char time[32];
+        size_t len = api_format_time(w->q->start_ms + (int64_t)i * w->q->step_ms, time);
+        json_arr(j);
+        json_raw(j, (struct str){time, len});
+        json_uint(j, w->res->samples_per_step[i]);
+        json_end(j);
+    }
+    json_end(j);
 }
 
 /* data.stats under Prometheus' names. What it sorts at the end we sort while evaluating. */
@@ -110,7 +146,9 @@ static void put_stats(struct app *a, const struct request *r, struct json *j,
     put_seconds(j, "execTotalTime", now_ns - r->start_mono_ns);
     json_end(j);
     json_kv_obj(j, "samples");
-    json_kv_uint(j, "totalQueryableSamples", w->res->samples);
+    if (str_eq(request_param(r, "stats"), STR("all"))) put_samples_per_step(j, w);
+    json_kv_uint(j, "totalQueryableSamples", w->res->queryable_samples);
+    json_kv_uint(j, "peakSamples", w->res->peak_samples);
     json_end(j);
     json_end(j);
 }
@@ -120,10 +158,15 @@ static void put_answer(struct app *a, const struct request *r, struct response *
     struct json j;
     bool truncated = w->limit > 0 && w->res->series_count > w->limit;
     if (truncated) w->res->series_count = w->limit;
+    struct api_writing writing;
+    struct query_budget budget;
+    api_budget(r, w->s, w->q->timeout_ms, &budget);
     api_begin(p, &j);
+    api_write_within(&j, p, &writing, &budget, a->env, w->arena->used, w->s->query_memory);
     json_obj(&j);
     api_result(&j, w->res, w->q->start_ms, w->q->step_ms > 0);
-    if (request_param(r, "stats").len) put_stats(a, r, &j, w);
+    if (w->q->stats) put_stats(a, r, &j, w);
+    if (w->q->explain) api_explain(&j, w->res);
     json_end(&j);
     api_end(p, &j, w->res, truncated);
 }
@@ -135,7 +178,7 @@ static void run_and_answer(struct app *a, const struct request *r, struct respon
     struct arena arena;
     struct promql_result res = {0};
     struct errmsg err = {0};
-    struct answer w = {.q = q, .res = &res, .limit = limit};
+    struct answer w = {.q = q, .s = &s, .arena = &arena, .res = &res, .limit = limit};
     app_settings(a, &s);
     arena_init(&arena, s.query_memory);
     int rc = api_run_query(a, r, &s, q, &arena, &res, &w.timing, &err);
@@ -157,6 +200,8 @@ static struct str query_text(const struct request *r)
 /* timeout and lookback_delta, which come last in Prometheus too. */
 static int read_options(const struct request *r, struct response *p, struct api_query *q)
 {
+    q->stats = request_param(r, "stats").len > 0;
+    q->explain = str_eq(request_param(r, "explain"), STR("true"));
     bool given = request_param(r, "timeout").len > 0;
     if (api_duration(r, p, "timeout", &q->timeout_ms) < 0) return -1;
     if (given && q->timeout_ms <= 0) q->timeout_ms = -1;

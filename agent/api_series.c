@@ -19,6 +19,8 @@ struct lookup {
     struct select_request select;
     struct query_budget budget;
     struct api_selectors selectors;
+    size_t memory;
+    struct api_writing writing;
     bool names_param; /* in complaints about match[] */
     size_t limit;
     struct str *names; /* of the arena's lifetime, as labels below */
@@ -49,11 +51,8 @@ static int lookup_init(struct lookup *l, struct app *a, const struct request *r,
     l->app = a;
     app_settings(a, &s);
     arena_init(&l->arena, s.query_memory);
-    l->budget = (struct query_budget){
-        .max_series = s.query_series,
-        .cancel = r->cancel,
-        .deadline_mono_ns = r->start_mono_ns + s.query_timeout_ms * 1000000,
-    };
+    l->memory = s.query_memory;
+    api_budget(r, &s, 0, &l->budget);
     l->select = (struct select_request){.func = "", .budget = &l->budget, .arena = &l->arena};
     if (api_limit(r, p, "limit", &l->limit) < 0 ||
         api_time(r, p, "start", &min_ms, &l->select.start_ms) < 0 ||
@@ -117,10 +116,17 @@ static int compare_labels(const void *a, const void *b)
     return labels_cmp(*(const struct labels *)a, *(const struct labels *)b);
 }
 
+/* One selector's answer comes sorted; the union of several is sorted under the budget. */
+static int sort_found(struct lookup *l, void *v, size_t size,
+                      int (*compare)(const void *, const void *), struct errmsg *err)
+{
+    struct budget_watch watch = {&l->budget, l->app->env, err, 0};
+    return budget_sort(v, l->count, size, compare, &watch);
+}
+
 static void unique_names(struct lookup *l)
 {
     size_t out = 0;
-    if (l->count) qsort(l->names, l->count, sizeof *l->names, compare_names);
     for (size_t i = 0; i < l->count; i++)
         if (out == 0 || !str_eq(l->names[out - 1], l->names[i])) l->names[out++] = l->names[i];
     l->count = out;
@@ -129,7 +135,6 @@ static void unique_names(struct lookup *l)
 static void unique_labels(struct lookup *l)
 {
     size_t out = 0;
-    if (l->count) qsort(l->labels, l->count, sizeof *l->labels, compare_labels);
     for (size_t i = 0; i < l->count; i++)
         if (out == 0 || labels_cmp(l->labels[out - 1], l->labels[i]) != 0)
             l->labels[out++] = l->labels[i];
@@ -149,6 +154,7 @@ static void put_names(struct lookup *l, struct response *p)
     unique_names(l);
     bool truncated = truncate_to_limit(l);
     api_begin(p, &j);
+    api_write_within(&j, p, &l->writing, &l->budget, l->app->env, l->arena.used, l->memory);
     json_arr(&j);
     for (size_t i = 0; i < l->count; i++)
         json_str(&j, l->names[i]);
@@ -198,6 +204,7 @@ void api_label_names(struct app *a, struct request *r, struct response *p)
     struct errmsg err = {0};
     if (lookup_init(&l, a, r, p) == 0) {
         int rc = for_each_set(&l, STR(""), &err, find_names);
+        if (rc == 0) rc = sort_found(&l, l.names, sizeof *l.names, compare_names, &err);
         if (rc < 0)
             api_fail_exec(p, rc, &err);
         else
@@ -289,6 +296,7 @@ void api_label_values(struct app *a, struct request *r, struct response *p)
     }
     if (lookup_init(&l, a, r, p) == 0) {
         int rc = for_each_set(&l, name, &err, find_values);
+        if (rc == 0) rc = sort_found(&l, l.names, sizeof *l.names, compare_names, &err);
         if (rc < 0)
             api_fail_exec(p, rc, &err);
         else
@@ -303,6 +311,7 @@ static void put_series_list(struct lookup *l, struct response *p)
     unique_labels(l);
     bool truncated = truncate_to_limit(l);
     api_begin(p, &j);
+    api_write_within(&j, p, &l->writing, &l->budget, l->app->env, l->arena.used, l->memory);
     json_arr(&j);
     for (size_t i = 0; i < l->count; i++)
         api_labels(&j, l->labels[i]);
@@ -320,6 +329,7 @@ void api_series(struct app *a, struct request *r, struct response *p)
     }
     if (lookup_init(&l, a, r, p) == 0) {
         int rc = for_each_set(&l, STR(""), &err, find_series);
+        if (rc == 0) rc = sort_found(&l, l.labels, sizeof *l.labels, compare_labels, &err);
         if (rc < 0)
             api_fail_exec(p, rc, &err);
         else

@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <math.h>
 
+enum { LOOK_EVERY = 256 }; /* values */
+
 void json_init(struct json *j, struct buf *out)
 {
     *j = (struct json){.out = out};
@@ -25,6 +27,8 @@ static void set_level_bit(const struct json *j, uint64_t *bits, bool v)
 /* What goes before any value: a comma unless it is the first of its level or follows a key. */
 static void before_value(struct json *j)
 {
+    if (j->watch && ++j->values % LOOK_EVERY == 0 && !j->out->err)
+        j->out->err = j->watch->look(j->watch);
     if (j->after_key) {
         j->after_key = false;
         return;

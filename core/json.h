@@ -22,8 +22,16 @@
 
 enum { JSON_DEPTH_MAX = 1024 }; /* two levels for each of the deepest expression's, and some */
 
+/* Asked now and then while much is written; what it returns but 0 becomes the buffer's error, and
+ * nothing more is written. */
+struct json_watch {
+    int (*look)(struct json_watch *w);
+};
+
 struct json {
     struct buf *out;
+    struct json_watch *watch; /* may be NULL */
+    unsigned values;          /* written so far */
     int depth;
     uint64_t is_array[JSON_DEPTH_MAX / 64]; /* bit per level */
     uint64_t has_item[JSON_DEPTH_MAX / 64];

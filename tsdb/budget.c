@@ -43,7 +43,8 @@ static bool is_canceled(const struct query_budget *b)
 int budget_check(const struct query_budget *b, struct env *env, struct errmsg *err)
 {
     if (!b) return 0;
-    if (is_canceled(b)) return errmsg_set(err, E_CANCELED, "query was canceled in expression evaluation");
+    if (is_canceled(b))
+        return errmsg_set(err, E_CANCELED, "query was canceled in expression evaluation");
     if (b->deadline_mono_ns && env && env_mono_ns(env) > b->deadline_mono_ns)
         return timed_out(b, err);
     return 0;

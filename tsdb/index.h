@@ -79,8 +79,8 @@ int index_labels_copy(const struct index *x, uint32_t ordinal, struct label_copi
                       struct labels *out) MUST_CHECK;
 
 /* Tells who carries each value of a label name, or (name.len == 0) each label name. among: only
- * these ordinals, ascending; NULL: all. each() returns 1 when it wants no more of that text, 0 to go
- * on, < 0 to end; texts are borrowed. A text comes in one run, unless among is given. */
+ * these ordinals, ascending; NULL: all. each() returns 1 when it wants no more of that text, 0 to
+ * go on, < 0 to end; texts are borrowed. A text comes in one run, unless among is given. */
 typedef int index_text_fn(void *arg, struct str text, uint32_t ordinal);
 int index_visit_texts(const struct index *x, struct str name, const struct ordinals *among,
                       index_text_fn *each, void *arg) MUST_CHECK;

@@ -112,8 +112,8 @@ static int resolve_cheap(const struct index *x, struct filter *f)
 
 /* Resolves the filters; *least is the one with the fewest candidates, NULL when none is resolved.
  */
-static int resolve(const struct index *x, struct filter *f, size_t count,
-                   struct index_pause *pause, struct filter **least)
+static int resolve(const struct index *x, struct filter *f, size_t count, struct index_pause *pause,
+                   struct filter **least)
 {
     int rc = 0;
     *least = NULL;

@@ -130,8 +130,7 @@ int index_visit_texts(const struct index *x, struct str name, const struct ordin
 {
     uint32_t symbol = name.len ? index_symbol(x, name) : NONE;
     if (name.len && symbol == NONE) return 0;
-    if (!among)
-        return name.len ? visit_values(x, symbol, each, arg) : visit_names(x, each, arg);
+    if (!among) return name.len ? visit_values(x, symbol, each, arg) : visit_names(x, each, arg);
     uint8_t *done = mem_zalloc(MAX(x->pair_count, x->symbol_count) + 1);
     if (!done) return -ENOMEM;
     int rc = visit_among(x, symbol, among, done, each, arg);

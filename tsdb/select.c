@@ -149,8 +149,8 @@ static int read_head_index(struct resolve *z)
     z->set->count = 0;
     z->copier.last.count = 0;
     index_reading_begin(&g, z->set->db, z->r->budget, z->err);
-    int rc = index_select_pausing(h->index, z->r->matchers, z->r->matcher_count, &g.pause,
-                                  &z->found);
+    int rc =
+        index_select_pausing(h->index, z->r->matchers, z->r->matcher_count, &g.pause, &z->found);
     z->floor_ms = h->floor_ms;
     if (rc == 0) rc = budget_fits_series(z->r->budget, z->found.count, z->err);
     if (rc == 0) rc = items_room(z, z->found.count);
@@ -244,7 +244,8 @@ static int by_item(const void *a, const void *b)
 /* Gives every item its stretch of the aliases. */
 static int attach_aliases(struct tsdb_set *set)
 {
-    int rc = budget_sort(set->aliases, set->alias_count, sizeof *set->aliases, by_item, &set->watch);
+    int rc =
+        budget_sort(set->aliases, set->alias_count, sizeof *set->aliases, by_item, &set->watch);
     for (size_t i = set->alias_count; i-- > 0;) {
         struct item *item = &set->items[set->aliases[i].item];
         item->first_alias = (uint32_t)i;
@@ -273,8 +274,7 @@ static int by_labels(const void *a, const void *b)
     return labels_cmp(x->labels, y->labels);
 }
 
-static int resolve_series(struct tsdb_set *set, const struct select_request *r,
-                          struct errmsg *err)
+static int resolve_series(struct tsdb_set *set, const struct select_request *r, struct errmsg *err)
 {
     struct resolve z = {.set = set, .r = r, .err = err, .copier.arena = r->arena};
     int rc = add_from_head(&z);

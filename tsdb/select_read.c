@@ -12,7 +12,7 @@
 #include "core/mem.h"
 #include "tsdb/select_int.h"
 
-enum { SAMPLES_LEAST = 1 << 16 }; /* a series may have so many however little memory is left */
+enum { SAMPLES_LEAST = 1 << 16 };     /* a series may have so many however little memory is left */
 #define NEAR_MS   INT64_C(300000)     /* see read_latest_of_day */
 #define READER_NS INT64_C(1000000000) /* read transactions are renewed after */
 

@@ -21,6 +21,7 @@ CONFIG = """
 collectors: {enabled: false}
 rules: {builtin: [], files: [rules.yaml]}
 limits:
+  series_per_metric: 1000000
   query: {timeout: %ds, samples: 3000000, series: %d, memory: 32MiB, concurrency: 4, queue: 8}
 """ % (TIMEOUT, SERIES * 2 // 3)
 RULES = """

@@ -110,7 +110,8 @@ static void limits_say_their_name_and_value(void **state)
     assert_int_equal(budget_memory(&b, 64 << 20, &err), E_LIMIT);
     assert_string_equal(err.text, "query needs more than limits.query.memory = 64MiB of memory");
     assert_int_equal(budget_memory(NULL, 1000, &err), E_LIMIT);
-    assert_string_equal(err.text, "query needs more than limits.query.memory = 1000 bytes of memory");
+    assert_string_equal(err.text,
+                        "query needs more than limits.query.memory = 1000 bytes of memory");
 }
 
 int main(void)

@@ -275,8 +275,7 @@ static void budgets_end_a_query(void **state)
     struct world *w = *state;
     w->q.budget.max_series = 1;
     assert_error(w, "up", E_LIMIT, "query needs more than limits.query.series = 1 series");
-    assert_error(w, "sum(up) + 1", E_LIMIT,
-                 "query needs more than limits.query.series = 1 series");
+    assert_error(w, "sum(up) + 1", E_LIMIT, "query needs more than limits.query.series = 1 series");
     w->q.budget = (struct query_budget){.max_samples = 3};
     assert_error(w, "up[10m]", E_LIMIT, "query needs more than limits.query.samples = 3 samples");
     w->q.budget = (struct query_budget){.deadline_mono_ns = 1, .timeout_ms = 90000};

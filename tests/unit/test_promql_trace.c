@@ -1,5 +1,5 @@
-/* test_promql_trace.c -- explain and the sample counts of stats=all; quantiles without sorting; many
- * queries at the same time.
+/* test_promql_trace.c -- explain and the sample counts of stats=all; quantiles without sorting;
+ * many queries at the same time.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
@@ -83,12 +83,12 @@ static void explain_tells_what_each_node_did(void **state)
         const char *expr, *kind;
         uint64_t rows_in, rows, samples, points;
     } want[] = {
-        {0, "sum by (b) (rate(three[1m])) / (one @ 100.000)", "binary",         3, 0, 0,   0 },
-        {1, "sum by (b) (rate(three[1m]))",               "aggregation",    3, 2, 0,   22},
-        {2, "rate(three[1m])",                            "call",           3, 3, 0,   33},
-        {3, "three[1m]",                                  "range selector", 3, 3, 138, 138},
-        {1, "(one @ 100.000)",                                "parentheses",    1, 1, 0,   11},
-        {2, "one @ 100.000",                                  "selector",       1, 1, 1,   1 },
+        {0, "sum by (b) (rate(three[1m])) / (one @ 100.000)", "binary",         3, 0, 0,   0  },
+        {1, "sum by (b) (rate(three[1m]))",                   "aggregation",    3, 2, 0,   22 },
+        {2, "rate(three[1m])",                                "call",           3, 3, 0,   33 },
+        {3, "three[1m]",                                      "range selector", 3, 3, 138, 138},
+        {1, "(one @ 100.000)",                                "parentheses",    1, 1, 0,   11 },
+        {2, "one @ 100.000",                                  "selector",       1, 1, 1,   1  },
     };
     struct world *w = *state;
     w->q.explain = true;
@@ -99,8 +99,7 @@ static void explain_tells_what_each_node_did(void **state)
         const struct promql_node *n = &w->res.nodes[i];
         if (n->depth != want[i].depth || !str_eq(n->expr, str_of(want[i].expr)) ||
             strcmp(n->kind, want[i].kind) != 0 || n->rows_in != want[i].rows_in ||
-            n->rows != want[i].rows || n->samples != want[i].samples ||
-            n->points != want[i].points)
+            n->rows != want[i].rows || n->samples != want[i].samples || n->points != want[i].points)
             print_message("%u %.*s %s in %llu rows %llu samples %llu points %llu\n", n->depth,
                           (int)n->expr.len, n->expr.p, n->kind, (unsigned long long)n->rows_in,
                           (unsigned long long)n->rows, (unsigned long long)n->samples,
@@ -125,9 +124,19 @@ static void explain_tells_what_each_node_did(void **state)
 static void explain_changes_no_result(void **state)
 {
     static const char *const queries[] = {
-        "one", "three @ 55", "rate(three[1m])", "sum(three) + on () group_right () three",
-        "topk(1, three)", "max_over_time(rate(three[30s])[1m:5s])", "time() * 2", "scalar(one)",
-        "three or one", "absent_over_time(three[5s])", "timestamp(three)", "-(three)", "((one))[1m:10s]",
+        "one",
+        "three @ 55",
+        "rate(three[1m])",
+        "sum(three) + on () group_right () three",
+        "topk(1, three)",
+        "max_over_time(rate(three[30s])[1m:5s])",
+        "time() * 2",
+        "scalar(one)",
+        "three or one",
+        "absent_over_time(three[5s])",
+        "timestamp(three)",
+        "-(three)",
+        "((one))[1m:10s]",
     };
     struct world *w = *state;
     for (size_t i = 0; i < COUNT(queries); i++) {
@@ -155,19 +164,19 @@ static void samples_are_counted_as_prometheus_does(void **state)
         int64_t start_s, end_s, step_s;
         uint64_t total, peak, first, last;
     } rows[] = {
-        {"one",                                 21,  21,  0, 1,  1,  1,  1 },
-        {"one[59s]",                            201, 201, 0, 6,  6,  6,  6 },
-        {"three",                               21,  21,  0, 3,  3,  3,  3 },
-        {"sum(three)",                          21,  21,  0, 3,  7,  3,  3 },
-        {"one",                                 201, 216, 5, 4,  4,  1,  1 },
-        {"max_over_time(one[59s])",             201, 216, 5, 24, 10, 6,  6 },
-        {"max_over_time(three[59s])",           201, 201, 0, 18, 9,  18, 18},
-        {"one[60s:5s]",                         201, 201, 0, 12, 12, 12, 12},
-        {"max_over_time(one[59s])[20s:5s]",     201, 201, 0, 24, 10, 24, 24},
-        {"sum(three @ 30)",                     201, 216, 5, 12, 7,  3,  3 },
-        {"sum_over_time(max_over_time(one[59s])[20s:5s])", 201, 201, 0, 4, 10, 4, 4},
-        {"timestamp(one)",                      201, 216, 5, 4,  4,  1,  1 },
-        {"1 + 1",                               21,  21,  0, 0,  4,  0,  0 },
+        {"one",                                            21,  21,  0, 1,  1,  1,  1 },
+        {"one[59s]",                                       201, 201, 0, 6,  6,  6,  6 },
+        {"three",                                          21,  21,  0, 3,  3,  3,  3 },
+        {"sum(three)",                                     21,  21,  0, 3,  7,  3,  3 },
+        {"one",                                            201, 216, 5, 4,  4,  1,  1 },
+        {"max_over_time(one[59s])",                        201, 216, 5, 24, 10, 6,  6 },
+        {"max_over_time(three[59s])",                      201, 201, 0, 18, 9,  18, 18},
+        {"one[60s:5s]",                                    201, 201, 0, 12, 12, 12, 12},
+        {"max_over_time(one[59s])[20s:5s]",                201, 201, 0, 24, 10, 24, 24},
+        {"sum(three @ 30)",                                201, 216, 5, 12, 7,  3,  3 },
+        {"sum_over_time(max_over_time(one[59s])[20s:5s])", 201, 201, 0, 4,  10, 4,  4 },
+        {"timestamp(one)",                                 201, 216, 5, 4,  4,  1,  1 },
+        {"1 + 1",                                          21,  21,  0, 0,  5,  0,  0 },
     };
     struct world *w = *state;
     w->q.stats = true;
@@ -198,12 +207,12 @@ static void twins_are_read_once(void **state)
         const char *query;
         uint64_t times; /* what rate(three[1m]) alone reads */
     } rows[] = {
-        {"rate(three[1m])",                                            1},
-        {"rate(three[1m]) / rate(three[1m])",                          1},
-        {"rate(three[1m]) / increase(three[1m])",                      1},
+        {"rate(three[1m])",                                                        1},
+        {"rate(three[1m]) / rate(three[1m])",                                      1},
+        {"rate(three[1m]) / increase(three[1m])",                                  1},
         {"sum(rate(three[1m])) + count(delta(three[1m])) * max(irate(three[1m]))", 1},
-        {"rate(three[1m]) / rate(three{a!=\"\"}[1m])",                 2},
-        {"rate(three[1m]) or topk(1, rate(three[1m]))",                2}, /* one is sorted */
+        {"rate(three[1m]) / rate(three{a!=\"\"}[1m])",                             2},
+        {"rate(three[1m]) or topk(1, rate(three[1m]))",                            2}, /* one is sorted */
     };
     struct world *w = *state;
     uint64_t once = 0;
@@ -233,9 +242,7 @@ static void twins_that_are_too_large_are_read_twice(void **state)
     run(w, query, 900, 900, 0);
     uint64_t once = w->res.samples;
     struct expr *e;
-    assert_int_equal(promql_parse(str_of(query),
-                                  PROMQL_ALL, &w->arena, &e, &w->err),
-                     0);
+    assert_int_equal(promql_parse(str_of(query), PROMQL_ALL, &w->arena, &e, &w->err), 0);
     w->q.arena = &small;
     w->q.budget.used_samples = 0;
     if (promql_eval(e, &w->q, &w->res, &w->err) < 0) fail_msg("%s", w->err.text);
@@ -272,8 +279,9 @@ static void quantiles_are_those_of_sorted_values(void **state)
         for (size_t i = 0; i < n; i++) {
             x ^= x << 13, x ^= x >> 7, x ^= x << 17;
             unsigned kinds = round % 3 == 0 ? 5 : 1 << 20;
-            v[i] = round % 5 == 0 ? (double)i : round % 7 == 0 ? (double)(n - i)
-                                                               : (double)(x % kinds);
+            v[i] = round % 5 == 0   ? (double)i
+                   : round % 7 == 0 ? (double)(n - i)
+                                    : (double)(x % kinds);
             if (round % 4 == 0 && x % 11 == 0) v[i] = nan_value();
         }
         double q = (double)(x >> 40 & 0xff) / 255;
@@ -304,9 +312,14 @@ static void *ask(void *arg)
         struct errmsg err = {0};
         struct promql_result res;
         arena_init(&arena, 8 << 20);
-        struct promql_query q = {.querier = k->querier, .env = env_system(), .start_ms = 100000,
-                                 .end_ms = 500000, .step_ms = 5000, .arena = &arena,
-                                 .explain = i % 2, .stats = i % 3 == 0};
+        struct promql_query q = {.querier = k->querier,
+                                 .env = env_system(),
+                                 .start_ms = 100000,
+                                 .end_ms = 500000,
+                                 .step_ms = 5000,
+                                 .arena = &arena,
+                                 .explain = i % 2,
+                                 .stats = i % 3 == 0};
         k->rc = promql_eval(k->e, &q, &res, &err);
         for (size_t s = 0; k->rc == 0 && s < res.series_count; s++)
             k->points += res.series[s].count;
@@ -320,8 +333,9 @@ static void queries_share_nothing_that_changes(void **state)
     struct world *w = *state;
     struct asker askers[THREADS];
     struct expr *e;
-    const char *query = "quantile by (b) (0.5, label_replace(rate(three{a=~\"[0-9]+\"}[1m]), \"c\", "
-                        "\"$1\", \"a\", \"(.*)\")) + on () group_left () topk(1, one)";
+    const char *query =
+        "quantile by (b) (0.5, label_replace(rate(three{a=~\"[0-9]+\"}[1m]), \"c\", "
+        "\"$1\", \"a\", \"(.*)\")) + on () group_left () topk(1, one)";
     assert_int_equal(promql_parse(str_of(query), PROMQL_ALL, &w->arena, &e, &w->err), 0);
     for (size_t i = 0; i < THREADS; i++) {
         askers[i] = (struct asker){.querier = w->q.querier, .e = e};
@@ -340,12 +354,9 @@ int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        CASE(explain_tells_what_each_node_did),
-        CASE(explain_changes_no_result),
-        CASE(samples_are_counted_as_prometheus_does),
-        CASE(twins_are_read_once),
-        CASE(twins_that_are_too_large_are_read_twice),
-        CASE(quantiles_are_those_of_sorted_values),
+        CASE(explain_tells_what_each_node_did),        CASE(explain_changes_no_result),
+        CASE(samples_are_counted_as_prometheus_does),  CASE(twins_are_read_once),
+        CASE(twins_that_are_too_large_are_read_twice), CASE(quantiles_are_those_of_sorted_values),
         CASE(queries_share_nothing_that_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

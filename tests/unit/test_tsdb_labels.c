@@ -1,5 +1,5 @@
-/* test_tsdb_labels.c -- label names, values and series of the store, beside the model's, which looks
- * at every series.
+/* test_tsdb_labels.c -- label names, values and series of the store, beside the model's, which
+ * looks at every series.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/tsdb_fixture.h"
@@ -55,8 +55,8 @@ static void compare(struct fixture *f)
         r.matcher_count = 1;
         assert_same_labels(f, r);
     }
-    assert_same_labels(f, (struct select_request){.start_ms = INT64_MIN / 4,
-                                                  .end_ms = INT64_MAX / 4});
+    assert_same_labels(f,
+                       (struct select_request){.start_ms = INT64_MIN / 4, .end_ms = INT64_MAX / 4});
     matcher_release(&m);
 }
 
@@ -105,8 +105,12 @@ static int select_all(struct fixture *f, struct query_budget *b, size_t memory, 
     *err = (struct errmsg){0};
     assert_int_equal(matcher_init(&m, MATCH_RE, STR("instance"), str_of(pattern), NULL), 0);
     arena_init(&arena, memory);
-    struct select_request r = {.matchers = &m, .matcher_count = 1, .end_ms = f->sim.now_ms,
-                               .budget = b, .arena = &arena, .sorted = true};
+    struct select_request r = {.matchers = &m,
+                               .matcher_count = 1,
+                               .end_ms = f->sim.now_ms,
+                               .budget = b,
+                               .arena = &arena,
+                               .sorted = true};
     int rc = q->ops->select(q, &r, &set, err);
     while (rc == 0 && (rc = set->ops->next(set, &v, err)) > 0)
         rc = 0;

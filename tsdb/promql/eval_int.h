@@ -55,14 +55,14 @@ struct run {
     struct errmsg *err;
     int64_t lookback_ms, subquery_step_ms;
     size_t query_steps;
-    uint64_t work, next_check; /* samples and steps handled; when to look at the clock again */
-    struct eval_trace *trace;  /* NULL: nobody asked */
-    const struct expr *expr;   /* the whole */
-    struct arena *arena;       /* lives as long as the evaluation */
-    bool has_twins;            /* selectors that ask for the same */
+    uint64_t work, next_check;  /* samples and steps handled; when to look at the clock again */
+    struct eval_trace *trace;   /* NULL: nobody asked */
+    const struct expr *expr;    /* the whole */
+    struct arena *arena;        /* lives as long as the evaluation */
+    bool has_twins;             /* selectors that ask for the same */
     struct eval_shared *shared; /* what was read for them */
-    struct inner *inners;      /* open inner scopes */
-    bool ordered;              /* sort, topk or bottomk ran: keep the order of the rows */
+    struct inner *inners;       /* open inner scopes */
+    bool ordered;               /* sort, topk or bottomk ran: keep the order of the rows */
     struct promql_annotation *notes;
     size_t note_count, note_cap;
 };

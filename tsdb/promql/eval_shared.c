@@ -1,9 +1,9 @@
 /* eval_shared.c -- selectors that occur twice in a query read their samples once.
  *
  * In x / (x + y), or a quantile beside a count of the same buckets, two selectors ask for the same
- * series over the same time. The first to be read hands its samples on as ever and keeps a copy; the
- * second reads the copy. Nothing is kept of selectors that have no twin, and what would take more
- * than a quarter of the query's memory is given up: then both are read.
+ * series over the same time. The first to be read hands its samples on as ever and keeps a copy;
+ * the second reads the copy. Nothing is kept of selectors that have no twin, and what would take
+ * more than a quarter of the query's memory is given up: then both are read.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "tsdb/promql/eval_int.h"
@@ -19,7 +19,7 @@ struct eval_shared {
     struct select_request r; /* of the first */
     struct series_view *v;
     size_t count, cap, bytes;
-    bool complete, given_up;
+    bool complete, given_up, histograms;
 };
 
 /* --- twins --- */
@@ -177,8 +177,8 @@ static int select_and_keep(struct eval *ev, const struct select_request *r, stru
     struct run *run = ev->run;
     struct eval_shared *s = arena_zalloc(run->arena, sizeof *s);
     struct keeping_set *k = mem_zalloc(sizeof *k);
-    int rc = s && k ? run->q->querier->ops->select(run->q->querier, r, out, run->err)
-                    : eval_nomem(ev);
+    int rc =
+        s && k ? run->q->querier->ops->select(run->q->querier, r, out, run->err) : eval_nomem(ev);
     if (rc < 0) {
         mem_free(k);
         return rc;
@@ -186,7 +186,8 @@ static int select_and_keep(struct eval *ev, const struct select_request *r, stru
     s->r = *r;
     s->next = run->shared;
     run->shared = s;
-    *k = (struct keeping_set){{&keeping_ops}, *out, run, s};
+    s->histograms = (*out)->histograms;
+    *k = (struct keeping_set){{&keeping_ops, s->histograms}, *out, run, s};
     *out = &k->set;
     return 0;
 }
@@ -202,7 +203,7 @@ int eval_select(struct eval *ev, const struct expr *e, const struct select_reque
     if (!kept) return q->ops->select(q, r, out, run->err);
     struct kept_set *k = mem_zalloc(sizeof *k);
     if (!k) return errmsg_set(run->err, -ENOMEM, "out of memory");
-    *k = (struct kept_set){{&kept_ops}, kept, 0};
+    *k = (struct kept_set){{&kept_ops, kept->histograms}, kept, 0};
     *out = &k->set;
     return 0;
 }

@@ -1,10 +1,11 @@
-/* eval_slide.c -- windows that overlap: what successive windows of a series have in common is worked
- * out once for the series, so that a long window at short steps costs its samples and its steps, not
- * their product.
+/* eval_slide.c -- windows that overlap: what successive windows of a series have in common is
+ * worked out once for the series, so that a long window at short steps costs its samples and its
+ * steps, not their product.
  *
- * Only what comes out the same to the last bit is done so: the places where a counter was reset (the
- * values there are added in their order), the least and the greatest value, and sums of integers that
- * no rounding touches. Sums of other numbers depend on their order and are added up each time.
+ * Only what comes out the same to the last bit is done so: the places where a counter was reset
+ * (the values there are added in their order), the least and the greatest value, and sums of
+ * integers that no rounding touches. Sums of other numbers depend on their order and are added up
+ * each time.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <math.h>
@@ -16,14 +17,14 @@ enum { OVERLAP_LEAST = 4 };
 
 struct eval_slide {
     const struct samples *series;
-    bool ready;        /* prepared for this series */
-    uint32_t *at;      /* marked samples, or a queue of candidates */
-    size_t count;      /* of marks */
-    size_t from, to;   /* marks of the window, or ends of the queue */
-    size_t seen;       /* samples that have been in the queue */
-    uint64_t *sums;    /* of all samples before, modulo 2^64 */
-    double most;       /* greatest magnitude; infinite: not all are integers */
-    size_t cap;        /* of at or sums */
+    bool ready;      /* prepared for this series */
+    uint32_t *at;    /* marked samples, or a queue of candidates */
+    size_t count;    /* of marks */
+    size_t from, to; /* marks of the window, or ends of the queue */
+    size_t seen;     /* samples that have been in the queue */
+    uint64_t *sums;  /* of all samples before, modulo 2^64 */
+    double most;     /* greatest magnitude; infinite: not all are integers */
+    size_t cap;      /* of at or sums */
 };
 
 int eval_slide_new(struct eval *ev, const struct windows *w, struct eval_slide **out)

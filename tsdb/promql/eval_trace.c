@@ -10,8 +10,8 @@
  *         put(row) ── sum again, until it returns
  *
  * The counts are those of Prometheus' engine. Its total is what the selectors gave to each step: a
- * point of an instant vector, the samples of a window. Its peak is what it would have held in memory
- * at once; we hold less, so it is worked out afterwards from the points each node gave.
+ * point of an instant vector, the samples of a window. Its peak is what it would have held in
+ * memory at once; we hold less, so it is worked out afterwards from the points each node gave.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
@@ -200,7 +200,8 @@ void counts_add(struct sample_counts *to, size_t step, uint64_t n)
 static bool gives_samples(const struct expr *e)
 {
     if (e->kind == EXPR_SELECTOR) return true;
-    return e->kind == EXPR_CALL && e->call.count == 1 && strcmp(e->call.fn->name, "timestamp") == 0 &&
+    return e->kind == EXPR_CALL && e->call.count == 1 &&
+           strcmp(e->call.fn->name, "timestamp") == 0 &&
            eval_unwrap(e->call.args[0])->kind == EXPR_SELECTOR;
 }
 
@@ -301,7 +302,8 @@ static int range_tap_put(struct range_sink *s, const struct samples *samples)
     int rc = tap->out->put(tap->out, samples);
     enter(t, tap->node);
     struct trace_node *to = &t->v[tap->consumer];
-    if (window && tap->consumer != tap->node) to->range_peak = MAX(to->range_peak, to->points + window);
+    if (window && tap->consumer != tap->node)
+        to->range_peak = MAX(to->range_peak, to->points + window);
     return rc;
 }
 
@@ -311,8 +313,7 @@ int eval_trace_range(struct eval *ev, const struct expr *e, const char *func, st
     struct eval_trace *t = ev->run->trace;
     uint32_t node = node_of(t, e);
     if (node == NO_NODE) return eval_range_untraced(ev, e, func, w, out);
-    struct range_tap tap = {
-        .sink.put = range_tap_put, .out = out, .ev = ev, .w = w, .node = node};
+    struct range_tap tap = {.sink.put = range_tap_put, .out = out, .ev = ev, .w = w, .node = node};
     tap.counted = t->counted && (*func || e->kind == EXPR_SELECTOR);
     t->v[node].steps = ev->steps;
     tap.consumer = enter(t, node);
@@ -386,11 +387,11 @@ static void hold_node(const struct eval_trace *t, size_t node, struct holding *h
 static const char *kind_of(const struct expr *e)
 {
     static const char *const kinds[] = {
-        [EXPR_NUMBER] = "number",      [EXPR_STRING] = "string",
-        [EXPR_SELECTOR] = "selector",  [EXPR_SUBQUERY] = "subquery",
-        [EXPR_CALL] = "call",          [EXPR_AGGREGATE] = "aggregation",
-        [EXPR_BINARY] = "binary",      [EXPR_UNARY] = "unary",
-        [EXPR_PAREN] = "parentheses",  [EXPR_STEP_INVARIANT] = "step invariant",
+        [EXPR_NUMBER] = "number",     [EXPR_STRING] = "string",
+        [EXPR_SELECTOR] = "selector", [EXPR_SUBQUERY] = "subquery",
+        [EXPR_CALL] = "call",         [EXPR_AGGREGATE] = "aggregation",
+        [EXPR_BINARY] = "binary",     [EXPR_UNARY] = "unary",
+        [EXPR_PAREN] = "parentheses", [EXPR_STEP_INVARIANT] = "step invariant",
     };
     return e->kind == EXPR_SELECTOR && e->selector.is_range ? "range selector" : kinds[e->kind];
 }

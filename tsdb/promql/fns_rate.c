@@ -122,11 +122,6 @@ static bool changed(double before, double v)
     return v != before && !(isnan(v) && isnan(before));
 }
 
-static bool was_reset(double before, double v)
-{
-    return v < before;
-}
-
 /* In how many pairs of neighbours something happened; a change between float and histogram does
  * always. */
 static double count_pairs(struct range_call *c, const struct window *w, slide_mark_fn *happened)
@@ -153,7 +148,7 @@ double fn_changes(struct range_call *c, const struct window *w)
 
 double fn_resets(struct range_call *c, const struct window *w)
 {
-    return count_pairs(c, w, was_reset);
+    return count_pairs(c, w, is_reset);
 }
 
 /* --- straight lines --- */
