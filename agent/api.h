@@ -77,9 +77,14 @@ void api_end(struct response *p, struct json *j, const struct promql_result *ann
 void api_annotations(struct json *j, const struct promql_result *res, bool truncated);
 
 /* promql_parse with the API's features; every complaint about the text is E_PARSE. */
-int api_parse(struct str text, struct arena *a, struct expr **out, struct errmsg *err) MUST_CHECK;
+int api_parse(struct str text, unsigned features, struct arena *a, struct expr **out,
+              struct errmsg *err) MUST_CHECK;
+static inline unsigned api_features(const struct app_settings *s)
+{
+    return s->experimental ? PROMQL_ALL : PROMQL_DEFAULT;
+}
 /* Answers with bad_data and returns < 0 when text is no expression. */
-int api_check_text(struct str text, struct response *p) MUST_CHECK;
+int api_check_text(struct app *a, struct str text, struct response *p) MUST_CHECK;
 /* The syntax tree of an expression, as Prometheus' parse_query writes it. */
 void api_ast(struct json *j, const struct expr *e);
 

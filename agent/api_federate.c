@@ -12,6 +12,7 @@
 
 #include "agent/api_match.h"
 #include "agent/api_status.h"
+#include "agent/backend.h"
 #include "agent/config.h"
 #include "core/mem.h"
 #include "exporters/exposition.h"
@@ -215,7 +216,7 @@ static int write_all(struct federation *f, const struct str *name)
 
 static int federate(struct federation *f)
 {
-    bool local = f->app->db && f->app->querier == tsdb_querier(f->app->db);
+    bool local = f->app->backend && backend_is_local(f->app->backend);
     if (!f->selectors.count) return 0;
     if (!local) return write_all(f, NULL);
     int rc = find_names(f);

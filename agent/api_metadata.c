@@ -4,6 +4,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/api.h"
+#include "agent/backend.h"
 
 struct metadata_list {
     struct json j;
@@ -40,16 +41,26 @@ static int read_number(const struct request *r, struct response *p, const char *
 void api_metadata(struct app *a, struct request *r, struct response *p)
 {
     struct metadata_list list = {.count = 0};
+    struct app_settings s;
+    struct arena arena;
+    struct errmsg err = {0};
     int64_t per_metric;
     struct str name = request_param(r, "metric");
     if (read_number(r, p, "limit", &list.limit) < 0 ||
         read_number(r, p, "limit_per_metric", &per_metric) < 0)
         return;
+    app_settings(a, &s);
+    arena_init(&arena, s.query_memory);
+    struct query_budget budget = {
+        .cancel = r->cancel,
+        .deadline_mono_ns = r->start_mono_ns + s.query_timeout_ms * 1000000,
+    };
     api_begin(p, &list.j);
     json_obj(&list.j);
-    int rc = tsdb_metadata(a->db, name.len ? name.p : NULL, put_metadata, &list);
+    int rc = backend_metadata(a->backend, name.len ? name.p : NULL, &budget, &arena, put_metadata,
+                              &list, &err);
     json_end(&list.j);
     api_end(p, &list.j, NULL, false);
-    if (rc < 0 && rc != E_NOT_FOUND)
-        response_fail(p, "internal", "cannot read the metadata: %s", err_text(rc));
+    if (rc < 0 && rc != E_NOT_FOUND) api_fail_exec(p, rc, &err);
+    arena_release(&arena);
 }

@@ -288,9 +288,10 @@ void api_ast(struct json *j, const struct expr *e)
 
 /* --- the endpoints --- */
 
-int api_parse(struct str text, struct arena *a, struct expr **out, struct errmsg *err)
+int api_parse(struct str text, unsigned features, struct arena *a, struct expr **out,
+              struct errmsg *err)
 {
-    int rc = promql_parse(text, PROMQL_DEFAULT, a, out, err);
+    int rc = promql_parse(text, features, a, out, err);
     if (rc < 0 && text.len == 0) err->line = 0; /* nothing has no place */
     return rc == E_TOO_BIG ? E_PARSE : rc;
 }
@@ -304,12 +305,15 @@ static struct str text_of(const struct request *r)
 }
 
 /* Parses and hands the tree to use. Returns 0, or the parser's code with err filled. */
-static int with_expr(struct str text, struct response *p, use_fn *use, struct errmsg *err)
+static int with_expr(struct app *a, struct str text, struct response *p, use_fn *use,
+                     struct errmsg *err)
 {
+    struct app_settings s;
     struct arena arena;
     struct expr *expr = NULL;
+    app_settings(a, &s);
     arena_init(&arena, PARSE_ARENA_MAX);
-    int rc = api_parse(text, &arena, &expr, err);
+    int rc = api_parse(text, api_features(&s), &arena, &expr, err);
     if (rc == 0) use(expr, p);
     if (rc == 0) promql_expr_release(expr);
     arena_release(&arena);
@@ -322,11 +326,11 @@ static void use_nothing(const struct expr *e, struct response *p)
     UNUSED(p);
 }
 
-int api_check_text(struct str text, struct response *p)
+int api_check_text(struct app *a, struct str text, struct response *p)
 {
     char why[API_PARSE_ERROR_MAX];
     struct errmsg err = {0};
-    int rc = with_expr(text, p, use_nothing, &err);
+    int rc = with_expr(a, text, p, use_nothing, &err);
     if (rc == E_PARSE)
         response_fail(p, "bad_data", "%s", api_parse_error(&err, why));
     else if (rc < 0)
@@ -357,15 +361,13 @@ static void use_tree(const struct expr *e, struct response *p)
 void api_format_query(struct app *a, struct request *r, struct response *p)
 {
     struct errmsg err = {0};
-    UNUSED(a);
-    int rc = with_expr(text_of(r), p, use_pretty, &err);
+    int rc = with_expr(a, text_of(r), p, use_pretty, &err);
     if (rc < 0) api_fail_query(p, rc, &err);
 }
 
 void api_parse_query(struct app *a, struct request *r, struct response *p)
 {
     struct errmsg err = {0};
-    UNUSED(a);
-    int rc = with_expr(text_of(r), p, use_tree, &err);
+    int rc = with_expr(a, text_of(r), p, use_tree, &err);
     if (rc < 0) api_fail_query(p, rc, &err);
 }

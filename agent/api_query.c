@@ -58,7 +58,7 @@ int api_run_query(struct app *a, const struct request *r, const struct app_setti
     struct api_timing unused;
     if (!timing) timing = &unused;
     timing->begun_ns = env_mono_ns(a->env);
-    int rc = api_parse(q->text, arena, &expr, err);
+    int rc = api_parse(q->text, api_features(s), arena, &expr, err);
     if (rc < 0) return rc;
     struct promql_query query = {
         .querier = a->querier,
@@ -256,7 +256,6 @@ void api_query_exemplars(struct app *a, struct request *r, struct response *p)
 {
     struct json j;
     int64_t start_ms = API_TIME_MIN, end_ms = API_TIME_MAX;
-    UNUSED(a);
     if (api_time(r, p, "start", &start_ms, &start_ms) < 0 ||
         api_time(r, p, "end", &end_ms, &end_ms) < 0)
         return;
@@ -264,7 +263,7 @@ void api_query_exemplars(struct app *a, struct request *r, struct response *p)
         response_fail(p, "bad_data", "end timestamp must not be before start timestamp");
         return;
     }
-    if (api_check_text(query_text(r), p) < 0) return;
+    if (api_check_text(a, query_text(r), p) < 0) return;
     api_begin(p, &j);
     json_arr(&j);
     json_end(&j);

@@ -58,6 +58,7 @@ static int lookup_init(struct lookup *l, struct app *a, const struct request *r,
         api_time(r, p, "start", &min_ms, &l->select.start_ms) < 0 ||
         api_time(r, p, "end", &max_ms, &l->select.end_ms) < 0)
         return -1;
+    l->select.limit = l->limit;
     return read_selectors(l, r, p);
 }
 

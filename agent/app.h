@@ -28,6 +28,7 @@ struct app_settings {
     uint64_t query_samples, query_series;
     size_t query_memory, body_bytes, decoded_bytes;
     bool influx, remote_write;
+    bool experimental; /* every feature of PromQL */
 };
 
 struct config;
@@ -39,7 +40,8 @@ struct app {
     struct env *env;
     struct http_server *server;
     struct tsdb *db;
-    struct querier *querier;
+    struct backend *backend; /* who answers queries: the store, or a remote engine */
+    struct querier *querier; /* the backend's */
     struct collector_engine *engine;
     struct pusher *pusher;
     struct rules_engine *rules; /* NULL until rules run */

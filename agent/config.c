@@ -220,19 +220,6 @@ static const struct conf_table global_table = {
     .name = "global", .size = sizeof(struct config_global),
     .options = global_options, .count = COUNT(global_options)};
 
-#define FIELD(name) offsetof(struct config_query, name)
-static const struct conf_option query_options[] = {
-    {.key = "lookback", .type = CONF_DURATION, .offset = FIELD(lookback_ms), .dflt = "5m",
-     .min = 1000, .max = 86400000, .help = "How far back an instant looks for a sample."},
-    NOT_YET("backend"),
-    NOT_YET("remote"),
-    NOT_YET("experimental"),
-};
-#undef FIELD
-static const struct conf_table query_table = {
-    .name = "query", .size = sizeof(struct config_query),
-    .options = query_options, .count = COUNT(query_options)};
-
 #define FIELD(name) offsetof(struct config_ingest, name)
 static const struct conf_option ingest_options[] = {
     {.key = "influx", .type = CONF_BOOL, .offset = FIELD(influx), .dflt = "true",
@@ -278,7 +265,7 @@ static const struct conf_option options[] = {
      .sub = &collector_config_table, .help = "What is collected from this machine."},
     {.key = "scrape_configs", .type = CONF_LIST, .offset = FIELD(scrape_configs),
      .sub = &scrape_config_table, .help = "Targets to scrape, in Prometheus' own keys."},
-    {.key = "query", .type = CONF_SUB, .offset = FIELD(query), .sub = &query_table,
+    {.key = "query", .type = CONF_SUB, .offset = FIELD(query), .sub = &config_query_table,
      .help = "How queries are evaluated."},
     {.key = "ingest", .type = CONF_SUB, .offset = FIELD(ingest), .sub = &ingest_table,
      .help = "What is taken from those who push."},
@@ -418,6 +405,8 @@ static int fill_rules(struct config *c, const char *file)
         slash && len == 0 ? "/" : arena_strndup(&c->arena, slash ? file : ".", slash ? len : 1);
     c->rules.external_labels = c->global.external_labels;
     c->rules.external_url = c->http.external_url;
+    c->rules.lookback_ms = c->query.lookback_ms;
+    c->rules.experimental = c->query.experimental;
     if (c->rules.interval_ms == RULES_INTERVAL_MS)
         c->rules.interval_ms = c->global.evaluation_interval_ms;
     return c->rules.base_dir ? 0 : -ENOMEM;

@@ -15,6 +15,7 @@
 #include "core/arena.h"
 #include "core/conf.h"
 #include "core/diag.h"
+#include "core/httpc.h"
 #include "rules/notify.h"
 #include "rules/rules.h"
 #include "tsdb/tsdb.h"
@@ -45,8 +46,18 @@ struct config_global {
     int64_t scrape_interval_ms, scrape_timeout_ms, evaluation_interval_ms;
     struct conf_map external_labels;
 };
+struct config_query_remote {
+    const char *url, *username, *password, *password_file, *bearer, *bearer_file, *proxy_url;
+    int64_t timeout_ms;
+    struct conf_map headers;
+    struct httpc_tls tls;
+};
+enum { QUERY_LOCAL, QUERY_REMOTE };
 struct config_query {
     int64_t lookback_ms;
+    int backend; /* QUERY_LOCAL, QUERY_REMOTE */
+    bool experimental;
+    struct config_query_remote remote;
 };
 struct config_ingest {
     bool influx, remote_write;
@@ -78,7 +89,8 @@ struct config_overrides {
 };
 
 enum { CONFIG_BYTES_MAX = 1 << 20 };
-extern const struct conf_table config_table; /* of the whole file */
+extern const struct conf_table config_table;       /* of the whole file */
+extern const struct conf_table config_query_table; /* of query: */
 
 /* Reads path (NULL: defaults alone). Everything wrong is in d; then E_INVALID. */
 int config_load(struct config **out, const char *path, const struct config_overrides *o,

@@ -10,7 +10,9 @@
 
 static bool is_secret(const char *key)
 {
-    static const char *const words[] = {"password", "secret", "token", "bearer", "credentials"};
+    static const char *const words[] = {"password", "secret",      "token",
+                                        "bearer",   "credentials", "headers"};
+    if (str_ends(str_of(key), STR("_file"))) return false; /* where it is, not what */
     for (size_t i = 0; i < COUNT(words); i++)
         if (strstr(key, words[i])) return true;
     return false;
@@ -86,7 +88,7 @@ static void put_strings(const struct conf_strings *s, struct buf *out)
     buf_addch(out, ']');
 }
 
-static void put_map(const struct conf_map *m, struct buf *out)
+static void put_map(const struct conf_map *m, bool secret, struct buf *out)
 {
     buf_addch(out, '{');
     for (size_t i = 0; i < m->count; i++) {
@@ -94,7 +96,7 @@ static void put_map(const struct conf_map *m, struct buf *out)
         put_text(out, m->v[i].key);
         buf_addstr(out, ": ");
         const char *key = m->v[i].key.p; /* NUL-terminated, as all that is decoded */
-        put_text(out, is_secret(key) ? STR("<secret>") : m->v[i].value);
+        put_text(out, secret || is_secret(key) ? STR("<secret>") : m->v[i].value);
     }
     buf_addch(out, '}');
 }
@@ -156,7 +158,7 @@ static void put_option(const struct conf_option *o, const char *base, int depth,
     if (o->type == CONF_STRINGS)
         put_strings(field, out);
     else if (o->type == CONF_MAP)
-        put_map(field, out);
+        put_map(field, is_secret(o->key), out);
     else
         put_scalar(o, field, out);
     buf_addch(out, '\n');

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "agent/app.h"
+#include "agent/backend.h"
 #include "agent/cmd.h"
 #include "agent/self_report.h"
 #include "core/log.h"
@@ -130,6 +131,7 @@ static void publish_settings(struct daemon *d, const struct config *c)
         .decoded_bytes = (size_t)c->limits.decoded_bytes,
         .influx = c->ingest.influx,
         .remote_write = c->ingest.remote_write,
+        .experimental = c->query.experimental,
     };
     host_of_url(c->http.external_url, s.external_host);
     app_set_settings(&d->app, &s);
@@ -229,6 +231,15 @@ static int apply_or_go_back(struct daemon *d, const struct config *fresh, struct
     return rc;
 }
 
+static int prepare_backend(struct app *a, const struct config *c, struct backend_choice **out,
+                           struct buf *problems)
+{
+    struct errmsg err = {0};
+    int rc = backend_prepare(a->backend, &c->query, out, &err);
+    if (rc < 0) buf_addf(problems, "error: %s\n", err.text[0] ? err.text : err_text(rc));
+    return rc;
+}
+
 static void note_reload(struct app *a, int rc, const struct buf *problems)
 {
     pthread_mutex_lock(&a->lock);
@@ -243,10 +254,13 @@ static int reload(struct app *a, struct buf *problems)
 {
     struct daemon *d = a->daemon;
     struct config *fresh = NULL;
+    struct backend_choice *choice = NULL;
     pthread_mutex_lock(&d->reload_lock);
     int rc = load(d, &fresh, problems);
+    if (rc == 0) rc = prepare_backend(a, fresh, &choice, problems);
     if (rc == 0) rc = apply_or_go_back(d, fresh, problems);
     if (rc == 0) {
+        backend_switch(a->backend, choice);
         warn_unchanged(d->config, fresh);
         apply_log(fresh);
         publish_settings(d, fresh);
@@ -254,6 +268,7 @@ static int reload(struct app *a, struct buf *problems)
         d->config = fresh;
         log_info("configuration reloaded", "file=\"%s\"", fresh->file);
     } else {
+        backend_choice_free(choice);
         config_free(fresh);
         log_error("configuration not reloaded, the old one stays", "problems=\"%s\"",
                   problems->p ? problems->p : "");
@@ -302,8 +317,24 @@ static int start_store(struct daemon *d, const struct config *c)
     if (rc < 0)
         cmd_fail(EXIT_FAILED, "%s%s%s", err.text[0] ? err.text : err_text(rc),
                  err.hint[0] ? "; " : "", err.hint);
-    else
-        d->app.querier = tsdb_querier(d->app.db);
+    return rc;
+}
+
+static int start_backend(struct daemon *d, const struct config *c)
+{
+    struct app *a = &d->app;
+    struct buf problems = BUF_INIT(PROBLEMS_MAX);
+    struct backend_choice *choice = NULL;
+    int rc = backend_new(&a->backend, a->db, d->env);
+    if (rc < 0) {
+        cmd_fail(EXIT_FAILED, "cannot start the queries: %s", err_text(rc));
+        return rc;
+    }
+    a->querier = backend_querier(a->backend);
+    rc = prepare_backend(a, c, &choice, &problems);
+    if (rc == 0) backend_switch(a->backend, choice);
+    if (problems.len) fputs(problems.p, stderr);
+    buf_release(&problems);
     return rc;
 }
 
@@ -377,7 +408,7 @@ static int start_collectors(struct daemon *d, const struct config *c)
 static int start(struct daemon *d)
 {
     static int (*const steps[])(struct daemon * d, const struct config *c) = {
-        start_store, start_push, start_notifier, start_rules, start_collectors,
+        start_store, start_backend, start_push, start_notifier, start_rules, start_collectors,
     };
     int rc = route_counters_new(&d->app.counters);
     publish_settings(d, d->config);
@@ -400,6 +431,7 @@ static int stop(struct daemon *d)
     if (a->engine) collector_engine_free(a->engine);
     notifier_close(a->notifier);
     if (a->pusher) pusher_free(a->pusher);
+    backend_free(a->backend);
     if (a->db) rc = tsdb_close(a->db);
     http_server_free(a->server); /* whose counters the collectors reported */
     if (rc < 0) log_error("the store did not close cleanly", "err=\"%s\"", err_text(rc));

@@ -9,6 +9,8 @@
 
 #include <stdio.h>
 
+#include "agent/backend.h"
+
 enum {
     HTTP_REQUESTS,
     HTTP_REQUEST_SECONDS,
@@ -68,6 +70,9 @@ enum {
     RULES_SAMPLES,
     RULES_SECONDS,
     RULES_ALERTS,
+    REMOTE_REQUESTS,
+    REMOTE_FAILURES,
+    REMOTE_SECONDS,
     METRICS_END,
 };
 
@@ -189,6 +194,12 @@ const struct metric self_report_metrics[] = {
         "Time evaluations of rules took.", METRIC_COUNTER, UNIT_SECONDS, false},
     [RULES_ALERTS] = {"tocsin_rules_alerts",
         "Active alerts, by state.", METRIC_GAUGE, UNIT_NONE, false},
+    [REMOTE_REQUESTS] = {"tocsin_query_remote_requests_total",
+        "Requests to the remote query engine, by HTTP status; none: no answer.", METRIC_COUNTER, UNIT_NONE, false},
+    [REMOTE_FAILURES] = {"tocsin_query_remote_failures_total",
+        "Requests to the remote query engine without a usable answer.", METRIC_COUNTER, UNIT_NONE, false},
+    [REMOTE_SECONDS] = {"tocsin_query_remote_request_seconds_total",
+        "Time requests to the remote query engine took.", METRIC_COUNTER, UNIT_SECONDS, false},
 };
 // clang-format on
 const size_t self_report_metric_count = COUNT(self_report_metrics);
@@ -355,6 +366,19 @@ static void report_rules(void *arg, struct collect *c)
     EMIT(c, ROW(RULES_ALERTS), (double)s.alerts_firing, "state", "firing");
 }
 
+/* Codes show once they came; the rest always. */
+static void report_remote(void *arg, struct collect *c)
+{
+    struct app *a = arg;
+    const struct remote_counters *counters = backend_counters(a->backend);
+    for (size_t i = 0; remote_code_name(i); i++) {
+        uint64_t n = atomic_load(&counters->codes[i]);
+        if (n) EMIT(c, ROW(REMOTE_REQUESTS), (double)n, "code", remote_code_name(i));
+    }
+    emit(c, ROW(REMOTE_FAILURES), (double)atomic_load(&counters->failures));
+    emit(c, ROW(REMOTE_SECONDS), (double)atomic_load(&counters->ns) / 1e9);
+}
+
 void self_report_register(struct app *a)
 {
     collector_engine_self(a->engine, report_http, a);
@@ -363,4 +387,5 @@ void self_report_register(struct app *a)
     collector_engine_self(a->engine, report_tsdb, a);
     collector_engine_self(a->engine, report_notifier, a);
     collector_engine_self(a->engine, report_rules, a);
+    collector_engine_self(a->engine, report_remote, a);
 }

@@ -16,7 +16,7 @@ struct transfer {
     struct httpc *owner;
     uint64_t id;
     CURL *easy;
-    struct curl_slist *headers;
+    struct curl_slist *headers, *connect_to;
     char *body_out;
     struct buf body;
     size_t received, max_body;
@@ -74,6 +74,7 @@ static void free_transfer(struct transfer *t)
         curl_easy_cleanup(t->easy);
     }
     curl_slist_free_all(t->headers);
+    curl_slist_free_all(t->connect_to);
     buf_release(&t->body);
     mem_free(t->body_out);
     mem_free(t);
@@ -117,17 +118,22 @@ static size_t on_header(char *p, size_t size, size_t count, void *arg)
     return line.len;
 }
 
+static int list_add(struct curl_slist **list, const char *text)
+{
+    struct curl_slist *longer = curl_slist_append(*list, text);
+    if (!longer) return -ENOMEM;
+    *list = longer;
+    return 0;
+}
+
 static int set_headers(struct transfer *t, const struct httpc_request *r)
 {
-    for (size_t i = 0; r->headers && r->headers[i]; i++) {
-        struct curl_slist *longer = curl_slist_append(t->headers, r->headers[i]);
-        if (!longer) return -ENOMEM;
-        t->headers = longer;
-    }
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && r->headers && r->headers[i]; i++)
+        rc = list_add(&t->headers, r->headers[i]);
     /* no "Expect: 100-continue": it costs a round trip and some receivers never answer it */
-    struct curl_slist *longer = curl_slist_append(t->headers, "Expect:");
-    if (!longer) return -ENOMEM;
-    t->headers = longer;
+    if (rc == 0) rc = list_add(&t->headers, "Expect:");
+    if (rc < 0) return rc;
     return curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, t->headers) ? -ENOMEM : 0;
 }
 
@@ -153,12 +159,60 @@ static void set_tls(CURL *easy, const struct httpc_tls *tls)
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     if (!tls) return;
     set_text(easy, CURLOPT_CAINFO, tls->ca_file);
+    /* the system's folder would be trusted besides */
+    if (tls->ca_file && tls->ca_file[0]) curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     set_text(easy, CURLOPT_SSLCERT, tls->cert_file);
     set_text(easy, CURLOPT_SSLKEY, tls->key_file);
     if (tls->insecure_skip_verify) {
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
         curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
     }
+}
+
+/* The parts of a URL that the trick below needs; each freed by curl_free. */
+struct url_parts {
+    char *host, *port, *explicit_port, *renamed;
+};
+
+static int take_apart(const char *url, const char *server_name, struct url_parts *out)
+{
+    CURLU *u = curl_url();
+    if (!u) return -ENOMEM;
+    CURLUcode rc = curl_url_set(u, CURLUPART_URL, url, 0);
+    if (!rc) rc = curl_url_get(u, CURLUPART_HOST, &out->host, 0);
+    if (!rc) rc = curl_url_get(u, CURLUPART_PORT, &out->port, CURLU_DEFAULT_PORT);
+    if (!rc && curl_url_get(u, CURLUPART_PORT, &out->explicit_port, 0)) out->explicit_port = NULL;
+    if (!rc) rc = curl_url_set(u, CURLUPART_HOST, server_name, 0);
+    if (!rc) rc = curl_url_get(u, CURLUPART_URL, &out->renamed, 0);
+    curl_url_cleanup(u);
+    return rc ? E_INVALID : 0;
+}
+
+/* libcurl takes the name for SNI and verification from the URL and from nowhere else. So the URL
+ * gets that name, and CURLOPT_CONNECT_TO and a Host header keep the connection and the request what
+ * they were. */
+static int set_server_name(struct transfer *t, const char *url, const char *name)
+{
+    struct url_parts p = {0};
+    struct buf text = BUF_INIT(8192);
+    int rc = take_apart(url, name, &p);
+    if (rc < 0) goto out;
+    buf_addf(&text, "%s:%s:%s:%s", name, p.port, p.host, p.port);
+    rc = text.err ? text.err : list_add(&t->connect_to, text.p);
+    buf_reset(&text);
+    buf_addf(&text, "Host: %s%s%s", p.host, p.explicit_port ? ":" : "",
+             p.explicit_port ? p.explicit_port : "");
+    if (rc == 0) rc = text.err ? text.err : list_add(&t->headers, text.p);
+    if (rc == 0 && (curl_easy_setopt(t->easy, CURLOPT_URL, p.renamed) ||
+                    curl_easy_setopt(t->easy, CURLOPT_CONNECT_TO, t->connect_to)))
+        rc = -ENOMEM;
+out:
+    curl_free(p.host);
+    curl_free(p.port);
+    curl_free(p.explicit_port);
+    curl_free(p.renamed);
+    buf_release(&text);
+    return rc;
 }
 
 static int set_options(struct transfer *t, const struct httpc_request *r)
@@ -187,6 +241,9 @@ static int set_options(struct transfer *t, const struct httpc_request *r)
     }
     set_tls(e, r->tls);
     int rc = set_body(t, r);
+    bool renamed = r->tls && r->tls->server_name && r->tls->server_name[0] &&
+                   !strncasecmp(r->url, "https:", 6);
+    if (rc == 0 && renamed) rc = set_server_name(t, r->url, r->tls->server_name);
     return rc ? rc : set_headers(t, r);
 }
 
@@ -248,7 +305,7 @@ static void finish(struct transfer *t, int rc, const char *why)
     curl_easy_getinfo(t->easy, CURLINFO_CONTENT_TYPE, &type);
     struct httpc_response r = {
         .rc = rc,
-        .status = rc ? 0 : (int)status,
+        .status = (int)status,
         .body = {t->body.p ? t->body.p : "", t->body.len},
         .content_type = type ? type : "",
         .retry_after_ms = t->retry_after_ms,

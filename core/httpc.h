@@ -18,6 +18,9 @@
 
 struct httpc;
 
+/* PEM files; "" or NULL: none. With ca_file only its certificates are trusted, not the system's.
+ * server_name is asked for (SNI) and verified instead of the URL's host; the connection still goes
+ * to that host, and the Host header names it. */
 struct httpc_tls {
     const char *ca_file, *cert_file, *key_file, *server_name;
     bool insecure_skip_verify;
@@ -39,7 +42,7 @@ struct httpc_request {
 
 struct httpc_response {
     int rc;          /* 0, or E_TIMEOUT, E_TOO_BIG, E_UNAVAILABLE (connection failed), ... */
-    int status;      /* HTTP status when rc is 0 */
+    int status;      /* HTTP status; 0 when none came. With rc < 0 the body is not whole. */
     struct str body; /* borrowed, until the callback returns */
     const char *content_type; /* "" when absent */
     int64_t retry_after_ms;   /* -1 when the answer has no Retry-After */

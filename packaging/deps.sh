@@ -8,7 +8,7 @@ build="gcc make pkg-config libmicrohttpd-dev liblmdb-dev libcurl4-gnutls-dev lib
  libzstd-dev libsnappy-dev libyaml-dev libjansson-dev libxxhash-dev libcrypt-dev libgnutls28-dev
  libcmocka-dev libjs-dygraphs python3"
 lint="clang clang-format clang-tidy libclang-rt-14-dev cppcheck"
-peers="prometheus prometheus-node-exporter chromium chromium-driver curl"
+peers="prometheus prometheus-node-exporter victoria-metrics chromium chromium-driver curl"
 
 case "${1:-}" in
 build) wanted=$build ;;

@@ -138,6 +138,7 @@ static struct evaluation new_evaluation(struct rules_engine *e, const struct liv
         .arena = arena,
         .external_labels = e->external_labels,
         .external_url = e->external_url,
+        .query = e->query,
         .slot_ms = slot_ms,
         .query_ms = slot_ms - g->group->query_offset_ms,
         .stepped_ms = e->clock.stepped_ms,
@@ -324,6 +325,7 @@ struct staged {
     struct arena settings;
     struct labels external_labels;
     const char *external_url;
+    struct query_settings query;
 };
 
 static void staged_release(struct staged *s)
@@ -352,12 +354,14 @@ static void swap_in(struct rules_engine *e, struct staged *s)
         for (size_t k = 0; k < g->count; k++)
             inherit(e, g, &g->rules[k], &e->groups);
     }
-    struct staged old = {e->set, e->groups, e->settings, e->external_labels, e->external_url};
+    struct staged old = {e->set,          e->groups, e->settings, e->external_labels,
+                         e->external_url, e->query};
     e->set = s->set;
     e->groups = s->groups;
     e->settings = s->settings;
     e->external_labels = s->external_labels;
     e->external_url = s->external_url;
+    e->query = s->query;
     *s = old;
     pthread_rwlock_unlock(&e->shape);
     pthread_mutex_unlock(&e->lock);
@@ -387,7 +391,9 @@ static int start_threads(struct rules_engine *e)
 
 int rules_engine_apply(struct rules_engine *e, const struct rules_config *c, struct diags *d)
 {
-    struct staged s = {0};
+    struct staged s = {
+        .query = {c->lookback_ms, c->experimental}
+    };
     arena_init(&s.settings, 1 << 20);
     int rc = rule_set_new(&s.set);
     if (rc == 0) rc = rules_load(s.set, e->env, c, d);

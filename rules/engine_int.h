@@ -81,6 +81,12 @@ struct rule_counters {
     atomic_uint_fast64_t evaluations, failures, missed, samples, ns;
 };
 
+/* How expressions are read: what query: of the configuration says. */
+struct query_settings {
+    int64_t lookback_ms;
+    bool experimental;
+};
+
 struct publisher;
 struct evaluation {
     const struct rules_deps *deps;
@@ -89,6 +95,7 @@ struct evaluation {
     struct arena *arena;
     struct labels external_labels;
     const char *external_url;
+    struct query_settings query;
     int64_t slot_ms;    /* timestamp of the evaluation */
     int64_t query_ms;   /* slot less the group's query_offset */
     int64_t stepped_ms; /* wall time less steady time */
@@ -156,6 +163,7 @@ struct rules_engine {
     struct arena settings;       /* of external labels and URL */
     struct labels external_labels;
     const char *external_url;
+    struct query_settings query;
     pthread_mutex_t lock;
     pthread_cond_t idle;
     /* under lock */

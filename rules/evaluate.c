@@ -30,6 +30,7 @@ static int run_query(struct evaluation *e, const struct expr *expr, int64_t t_ms
         .env = e->deps->env,
         .start_ms = t_ms,
         .end_ms = t_ms,
+        .lookback_ms = e->query.lookback_ms,
         .arena = e->arena,
         .budget = {.max_samples = QUERY_SAMPLES_MAX,
                    .cancel = e->cancel,
@@ -46,7 +47,7 @@ static int template_query(void *arg, struct str text, int64_t t_ms, struct arena
 {
     struct evaluation *e = arg;
     struct expr *expr = NULL;
-    int rc = promql_parse(text, PROMQL_DEFAULT, a, &expr, err);
+    int rc = promql_parse(text, e->query.experimental ? PROMQL_ALL : PROMQL_DEFAULT, a, &expr, err);
     if (rc < 0) return rc;
     rc = run_query(e, expr, t_ms, out, err);
     promql_expr_release(expr);
@@ -213,6 +214,16 @@ static int alert(struct evaluation *e, struct live_group *g, struct live_rule *r
     return rule_series_write(&r->series, e->deps->db, e->query_ms, samples, sample_count, err);
 }
 
+/* A rule that failed keeps its alerts: the notifier hears of them as at any other evaluation, or it
+ * would take the silence for their end. */
+static void confirm(struct evaluation *e, struct live_group *g, struct live_rule *r)
+{
+    pthread_mutex_lock(&g->lock);
+    queue_alerts(e, r);
+    pthread_mutex_unlock(&g->lock);
+    publisher_wake(e->publisher);
+}
+
 /* --- a rule, a group --- */
 
 static void note_result(struct evaluation *e, struct live_group *g, struct live_rule *r, int rc,
@@ -249,6 +260,7 @@ static void evaluate_rule(struct evaluation *e, struct live_group *g, struct liv
     if (rc == 0)
         rc = r->rule->is_alert ? alert(e, g, r, v, count, &err) : record(e, r, v, count, &err);
     if (rc == E_CANCELED) return; /* stopping: not a failure of the rule */
+    if (rc < 0 && r->rule->is_alert) confirm(e, g, r);
     note_result(e, g, r, rc, &err, began_ns);
 }
 

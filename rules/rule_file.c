@@ -418,8 +418,9 @@ static void read_expr(struct reader *r, const struct fields *f, const struct yno
     if (!want_scalar(r, n, "expr")) return;
     struct errmsg err = {0};
     struct str text = arena_str(&r->set->arena, n->value);
-    int rc =
-        text.p ? promql_parse(text, PROMQL_DEFAULT, &r->set->arena, &rule->expr, &err) : -ENOMEM;
+    int rc = text.p ? promql_parse(text, r->set->experimental ? PROMQL_ALL : PROMQL_DEFAULT,
+                                   &r->set->arena, &rule->expr, &err)
+                    : -ENOMEM;
     if (rc == -ENOMEM) r->out_of_memory = true;
     if (rc < 0) {
         int line, column;
@@ -614,6 +615,11 @@ void rule_set_legacy_names(struct rule_set *s, bool legacy)
 void rule_set_mark_selectors(struct rule_set *s)
 {
     s->mark_selectors = true;
+}
+
+void rule_set_experimental(struct rule_set *s, bool experimental)
+{
+    s->experimental = experimental;
 }
 
 int rule_set_add(struct rule_set *s, const char *file, struct str text, int64_t default_interval_ms,

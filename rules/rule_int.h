@@ -54,7 +54,7 @@ struct rule_set {
     struct arena arena;
     struct rule_group *groups, **last;
     size_t group_count, rule_count;
-    bool legacy_names, mark_selectors;
+    bool legacy_names, mark_selectors, experimental;
 };
 
 /* Where byte offset of a scalar's value stands in the file: line and column (bytes) from 1. Block

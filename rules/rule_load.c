@@ -184,6 +184,7 @@ static int load_builtin(struct rule_set *s, const char *name, int64_t interval_m
 int rules_load(struct rule_set *s, struct env *env, const struct rules_config *c, struct diags *d)
 {
     int rc = 0;
+    rule_set_experimental(s, c->experimental);
     for (size_t i = 0; i < c->builtin.count; i++) {
         int one = load_builtin(s, c->builtin.v[i], c->interval_ms, d);
         if (one < 0) rc = one;

@@ -24,6 +24,8 @@ struct rules_config {            /* the rules: block, and what it needs from oth
     const char *base_dir;        /* folder of the configuration file, or "." */
     struct conf_map external_labels;
     const char *external_url;
+    int64_t lookback_ms; /* query.lookback; 0: 5 minutes */
+    bool experimental;   /* query.experimental: every feature of the language */
 };
 extern const struct conf_table rules_config_table; /* files, builtin, interval */
 
@@ -39,6 +41,8 @@ int rule_set_add(struct rule_set *s, const char *file, struct str text, int64_t 
 void rule_set_legacy_names(struct rule_set *s, bool legacy);
 /* Rules added from now on remember where in the file each selector of their expression stands. */
 void rule_set_mark_selectors(struct rule_set *s);
+/* Every feature of the language rather than PROMQL_DEFAULT; off at first. */
+void rule_set_experimental(struct rule_set *s, bool experimental);
 size_t rule_set_rules(const struct rule_set *s);
 struct rule_place {
     int line, column; /* from 1, column in bytes */

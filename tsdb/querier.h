@@ -60,6 +60,7 @@ struct select_request {
     const char *func;            /* hint: the function around the selector, or "" */
     bool latest_only;            /* instant read: the newest sample in [start, end] is enough */
     bool sorted;                 /* series in labels_cmp order */
+    size_t limit;                /* hint for lookups: the caller keeps no more; 0: none */
     struct query_budget *budget; /* may be NULL */
     struct arena *arena;         /* labels of the answer live here */
 };
@@ -97,6 +98,10 @@ struct series_set { /* first member of every implementation */
 typedef int str_visit_fn(void *arg, struct str s);
 typedef int labels_visit_fn(void *arg, struct labels ls);
 
+struct expr; /* promql.h, which knows this header */
+struct promql_query;
+struct promql_result;
+
 struct querier;
 struct querier_ops {
     int (*select)(struct querier *q, const struct select_request *r, struct series_set **out,
@@ -109,6 +114,10 @@ struct querier_ops {
                         str_visit_fn *each, void *arg, struct errmsg *err);
     int (*series)(struct querier *q, const struct select_request *r, labels_visit_fn *each,
                   void *arg, struct errmsg *err);
+    /* Optional. Evaluates a whole expression as promql_eval promises, and is called by it: for
+     * engines that can do so where the samples are. NULL: evaluated here, over select. */
+    int (*eval)(struct querier *q, const struct expr *e, struct promql_query *query,
+                struct promql_result *out, struct errmsg *err);
 };
 struct querier { /* first member of every implementation */
     const struct querier_ops *ops;

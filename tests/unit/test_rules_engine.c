@@ -523,6 +523,28 @@ static void errors_keep_alerts_and_show(void **state)
     assert_true(st.evaluation_failures >= 1);
 }
 
+static void a_failing_rule_confirms_its_alerts(void **state)
+{
+    static const struct label twice[] = {
+        {{"__name__", 8}, {"y", 1}},
+        {{"x", 1},        {"1", 1}},
+        {{"z", 1},        {"1", 1}}
+    };
+    struct bench *b = *state;
+    engine_start(b, GROUP "  - {alert: High, expr: 'x > 5 or (x * on (x) group_left () y)'}\n");
+    seconds_with(b, 1, 9);
+    assert_string_equal(heard(b), "High/1 firing;");
+    forget(b);
+    int64_t t = b->clock.wall_ms;
+    assert_int_equal(memstore_add(b->db.mem, (struct labels){twice, 2}, t, 1), 0);
+    assert_int_equal(memstore_add(b->db.mem, (struct labels){twice, 3}, t, 1), 0);
+    seconds_with(b, 59, 1);
+    assert_string_equal(status_of(b, "High").health, "err");
+    assert_string_equal(heard(b), "");
+    seconds_with(b, 1, 1);
+    assert_string_equal(heard(b), "High/1 firing;");
+}
+
 static void equal_labels_are_an_error(void **state)
 {
     struct bench *b = *state;
@@ -887,6 +909,7 @@ int main(void)
         TEST(later_rules_see_what_earlier_recorded),
         TEST(vanished_series_get_a_marker),
         TEST(errors_keep_alerts_and_show),
+        TEST(a_failing_rule_confirms_its_alerts),
         TEST(equal_labels_are_an_error),
         TEST(limits_are_kept),
         TEST(a_full_disk_does_not_hold_alerts),

@@ -10,23 +10,30 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { TINY_CONNECTIONS = 16 };
+enum { TINY_CONNECTIONS = 16, TINY_REQUEST_MAX = 16384 };
+
+struct tiny_server;
+/* Answers one request on fd; 0 closes the connection. */
+typedef int tiny_serve_fn(struct tiny_server *s, int fd, const char *request);
 
 struct tiny_server {
     int listener, port;
+    tiny_serve_fn *serve;
+    void *arg; /* of serve */
     pthread_t thread;
     _Atomic int stop;
     _Atomic int requests, connections;
     _Atomic int phase; /* of /phased: 0 has two series, 1 has one, 2 answers 500 */
     pthread_mutex_t lock;
-    char last_request[2048];
+    char last_request[TINY_REQUEST_MAX];
 };
 
-static void tiny_answer(int fd, const char *status, const char *type, const char *body)
+static inline void tiny_answer(int fd, const char *status, const char *type, const char *body)
 {
     char head[256];
     int n = snprintf(head, sizeof head,
@@ -37,7 +44,7 @@ static void tiny_answer(int fd, const char *status, const char *type, const char
 }
 
 /* A gigabyte, as far as the peer takes it. */
-static void tiny_flood(int fd)
+static inline void tiny_flood(int fd)
 {
     static const char head[] = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n"
                                "Content-Length: 1073741824\r\n\r\n";
@@ -48,7 +55,7 @@ static void tiny_flood(int fd)
 }
 
 /* False: close the connection. */
-static int tiny_serve(struct tiny_server *s, int fd, const char *request)
+static inline int tiny_serve(struct tiny_server *s, int fd, const char *request)
 {
     static const char text[] = "text/plain; version=0.0.4";
     static const char *const phased[] = {"a 1\nb 1\n", "a 1\n"};
@@ -80,18 +87,31 @@ static int tiny_serve(struct tiny_server *s, int fd, const char *request)
     return 1;
 }
 
-/* One readable connection: requests are small and come whole. */
+/* Whether head and declared body are there. */
+static int tiny_whole(const char *request, size_t len)
+{
+    const char *end = strstr(request, "\r\n\r\n"), *length = strstr(request, "Content-Length: ");
+    if (!end) return 0;
+    size_t body = length && length < end ? strtoul(length + 16, NULL, 10) : 0;
+    return len - (size_t)(end + 4 - request) >= body;
+}
+
+/* One readable connection: requests are small and come without long breaks. */
 static int tiny_read(struct tiny_server *s, int fd)
 {
-    char request[2048];
-    ssize_t n = recv(fd, request, sizeof request - 1, 0);
-    if (n <= 0) return 0;
-    request[n] = '\0';
+    char request[TINY_REQUEST_MAX];
+    size_t len = 0;
+    do {
+        ssize_t n = recv(fd, request + len, sizeof request - 1 - len, 0);
+        if (n <= 0) return 0;
+        len += (size_t)n;
+        request[len] = '\0';
+    } while (!tiny_whole(request, len));
     pthread_mutex_lock(&s->lock);
-    memcpy(s->last_request, request, (size_t)n + 1);
+    memcpy(s->last_request, request, len + 1);
     pthread_mutex_unlock(&s->lock);
     atomic_fetch_add(&s->requests, 1);
-    return tiny_serve(s, fd, request);
+    return s->serve(s, fd, request);
 }
 
 static void *tiny_run(void *arg)
@@ -119,17 +139,23 @@ static void *tiny_run(void *arg)
     return NULL;
 }
 
-static int tiny_start(struct tiny_server *s)
+static int tiny_start_with(struct tiny_server *s, tiny_serve_fn *serve, void *arg)
 {
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof a;
-    *s = (struct tiny_server){.listener = socket(AF_INET, SOCK_STREAM, 0)};
+    *s = (struct tiny_server){
+        .listener = socket(AF_INET, SOCK_STREAM, 0), .serve = serve, .arg = arg};
     pthread_mutex_init(&s->lock, NULL);
     if (s->listener < 0 || bind(s->listener, (struct sockaddr *)&a, len) < 0) return -1;
     if (listen(s->listener, 64) < 0) return -1;
     if (getsockname(s->listener, (struct sockaddr *)&a, &len) < 0) return -1;
     s->port = ntohs(a.sin_port);
     return pthread_create(&s->thread, NULL, tiny_run, s);
+}
+
+static inline int tiny_start(struct tiny_server *s)
+{
+    return tiny_start_with(s, tiny_serve, NULL);
 }
 
 static void tiny_stop(struct tiny_server *s)
