@@ -111,15 +111,21 @@ static int serve(struct tiny_server *s, int fd, const char *request)
     return 0;
 }
 
-static void play(struct fixture *f, enum mode mode, const char *status, const char *body)
+static void play_bodies(struct fixture *f, enum mode mode, const char *status,
+                        const char *const *bodies, int count)
 {
     pthread_mutex_lock(&f->server.lock);
     f->script.mode = mode;
     f->script.status = status;
-    f->script.bodies[0] = body;
+    memcpy(f->script.bodies, bodies, (size_t)count * sizeof *bodies);
     f->script.next = 0;
-    f->script.count = 1;
+    f->script.count = count;
     pthread_mutex_unlock(&f->server.lock);
+}
+
+static void play(struct fixture *f, enum mode mode, const char *status, const char *body)
+{
+    play_bodies(f, mode, status, &body, 1);
 }
 
 static struct remote *remote_of(struct fixture *f, struct remote_options o)
@@ -664,6 +670,14 @@ static void metadata_is_asked_for(void **state)
 
 static void raw_samples_are_merged_over_spans(void **state)
 {
+    static const char *const spans[] = {
+        MATRIX(
+            "{\"metric\":{\"a\":\"1\"},\"values\":[[-0.001,\"9\"],[0,\"1\"],[86399.999,\"2\"]]}"),
+        MATRIX("{\"metric\":{\"a\":\"2\"},\"values\":[[90000,\"5\"]]},"
+               "{\"metric\":{\"a\":\"1\"},\"values\":[[86399.999,\"2\"],[86400,\"3\"]]},"
+               "{\"metric\":{\"a\":\"0\"},\"values\":[[999999,\"1\"]]}"),
+        MATRIX("{\"metric\":{\"a\":\"1\"},\"values\":[[172800,\"4\"]]}"),
+    };
     struct fixture *f = *state;
     struct querier *q = remote_querier(f->remote);
     struct matcher m = {.type = MATCH_EQ, .name = STR("a"), .value = STR("b")};
@@ -673,14 +687,7 @@ static void raw_samples_are_merged_over_spans(void **state)
     struct errmsg err = {0};
     r.start_ms = 0;
     r.end_ms = 3 * DAY - 1;
-    play(f, ANSWER, "200 OK", "");
-    f->script.bodies[0] = MATRIX("{\"metric\":{\"a\":\"1\"},\"values\":[[-0.001,\"9\"],[0,\"1\"],"
-                                 "[86399.999,\"2\"]]}");
-    f->script.bodies[1] = MATRIX("{\"metric\":{\"a\":\"2\"},\"values\":[[90000,\"5\"]]},"
-                                 "{\"metric\":{\"a\":\"1\"},\"values\":[[86399.999,\"2\"],[86400,"
-                                 "\"3\"]]},{\"metric\":{\"a\":\"0\"},\"values\":[[999999,\"1\"]]}");
-    f->script.bodies[2] = MATRIX("{\"metric\":{\"a\":\"1\"},\"values\":[[172800,\"4\"]]}");
-    f->script.count = 3;
+    play_bodies(f, ANSWER, "200 OK", spans, COUNT(spans));
     assert_int_equal(q->ops->select(q, &r, &set, &err), 0);
     assert_int_equal(f->server.requests, 3);
     sent(f, "query=%7Ba%3D%22b%22%7D%5B86400000ms%5D&time=259199.999&nocache=1");
