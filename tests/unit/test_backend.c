@@ -102,8 +102,8 @@ static double ask(struct world *w, const char *text)
     struct errmsg err = {0};
     struct promql_query q = {.querier = backend_querier(w->backend),
                              .env = env_system(),
-                             .start_ms = 1000,
-                             .end_ms = 1000,
+                             .start_ms = env_now_ms(&w->store->sim.env),
+                             .end_ms = env_now_ms(&w->store->sim.env),
                              .arena = &w->arena};
     assert_int_equal(promql_parse(str_of(text), PROMQL_DEFAULT, &w->arena, &e, &err), 0);
     int rc = promql_eval(e, &q, &res, &err);
@@ -119,7 +119,7 @@ static void a_switch_changes_who_answers(void **state)
     struct world *w = *state;
     struct tsdb_append_result r;
     struct config_query local = config_of(w, QUERY_LOCAL), remote = config_of(w, QUERY_REMOTE);
-    assert_int_equal(add(w->store, 0, 1000, 7, &r), 0);
+    assert_int_equal(add(w->store, 0, env_now_ms(&w->store->sim.env), 7, &r), 0);
     assert_true(ask(w, "metric_0") == 7);
     assert_int_equal(w->engine.requests, 0);
     use(w, &remote);
