@@ -138,6 +138,7 @@ static void trees(void **state)
 }
 
 struct fixture {
+    struct app app;
     struct arena arena;
     struct request r;
     struct response p;
@@ -147,6 +148,7 @@ static void begin(struct fixture *f, const char *form)
 {
     struct errmsg err = {0};
     *f = (struct fixture){0};
+    app_init(&f->app, env_system());
     arena_init(&f->arena, OUT_MAX);
     f->r.arena = &f->arena;
     response_init(&f->p, OUT_MAX);
@@ -155,6 +157,7 @@ static void begin(struct fixture *f, const char *form)
 
 static void end(struct fixture *f)
 {
+    app_release(&f->app);
     response_release(&f->p);
     arena_release(&f->arena);
 }
@@ -192,7 +195,7 @@ static void endpoints_that_parse(void **state)
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct fixture f;
         begin(&f, rows[i].form);
-        rows[i].answer(NULL, &f.r, &f.p);
+        rows[i].answer(&f.app, &f.r, &f.p);
         assert_string_equal(f.p.body.p, rows[i].body);
         assert_int_equal(f.p.status, rows[i].status);
         end(&f);
@@ -211,7 +214,7 @@ static void the_deepest_expression_has_a_tree(void **state)
     for (int i = 0; i < 200; i++)
         buf_addstr(&form, ")");
     begin(&f, form.p);
-    api_parse_query(NULL, &f.r, &f.p);
+    api_parse_query(&f.app, &f.r, &f.p);
     assert_int_equal(f.p.status, 200);
     assert_non_null(strstr(f.p.body.p, "\"vectorSelector\"}],\"func\""));
     end(&f);
