@@ -79,7 +79,7 @@ void api_annotations(struct json *j, const struct promql_result *res, bool trunc
 /* promql_parse with the API's features; every complaint about the text is E_PARSE. */
 int api_parse(struct str text, unsigned features, struct arena *a, struct expr **out,
               struct errmsg *err) MUST_CHECK;
-static inline unsigned api_features(const struct app_settings *s)
+static inline unsigned api_promql_features(const struct app_settings *s)
 {
     return s->experimental ? PROMQL_ALL : PROMQL_DEFAULT;
 }

@@ -313,7 +313,7 @@ static int with_expr(struct app *a, struct str text, struct response *p, use_fn 
     struct expr *expr = NULL;
     app_settings(a, &s);
     arena_init(&arena, PARSE_ARENA_MAX);
-    int rc = api_parse(text, api_features(&s), &arena, &expr, err);
+    int rc = api_parse(text, api_promql_features(&s), &arena, &expr, err);
     if (rc == 0) use(expr, p);
     if (rc == 0) promql_expr_release(expr);
     arena_release(&arena);

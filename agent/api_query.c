@@ -58,7 +58,7 @@ int api_run_query(struct app *a, const struct request *r, const struct app_setti
     struct api_timing unused;
     if (!timing) timing = &unused;
     timing->begun_ns = env_mono_ns(a->env);
-    int rc = api_parse(q->text, api_features(s), arena, &expr, err);
+    int rc = api_parse(q->text, api_promql_features(s), arena, &expr, err);
     if (rc < 0) return rc;
     struct promql_query query = {
         .querier = a->querier,

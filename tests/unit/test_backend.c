@@ -3,17 +3,23 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "agent/backend.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <cmocka.h>
+
+#include "tests/unit/simenv.h"
 #include "tests/unit/tiny_server.h"
-#include "tests/unit/tsdb_fixture.h"
 #include "tsdb/promql/promql.h"
 
 #define REMOTE_VALUE 42
 
 struct world {
-    struct fixture *store;
+    struct simenv sim;
+    struct tsdb *db;
     struct tiny_server engine;
     struct backend *backend;
     struct arena arena;
@@ -37,31 +43,43 @@ static int serve(struct tiny_server *s, int fd, const char *request)
     return 1;
 }
 
-static int world_setup(void **state)
+static int open_store(struct world *w)
+{
+    struct tsdb_options o;
+    char path[300];
+    if (simenv_init(&w->sim) < 0) return -1;
+    tsdb_options_default(&o);
+    snprintf(path, sizeof path, "%s/data", w->sim.root);
+    o.path = path;
+    o.retention_ms = 0;
+    o.min_free_permille = 0;
+    return tsdb_open(&w->db, &o, &w->sim.env, NULL);
+}
+
+static int setup(void **state)
 {
     struct world *w = calloc(1, sizeof *w);
-    void *store = NULL;
-    if (!w || setup(&store) < 0 || tiny_start_with(&w->engine, serve, NULL)) return -1;
-    w->store = store;
+    if (!w || open_store(w) < 0 || tiny_start_with(&w->engine, serve, NULL)) return -1;
     snprintf(w->url, sizeof w->url, "http://127.0.0.1:%d", w->engine.port);
     snprintf(w->secret, sizeof w->secret, "/tmp/tocsin-secret-XXXXXX");
     int fd = mkstemp(w->secret);
     if (fd < 0 || close(fd) < 0) return -1;
     arena_init(&w->arena, 1 << 20);
     *state = w;
-    return backend_new(&w->backend, w->store->db, env_system());
+    return backend_new(&w->backend, w->db, env_system());
 }
 
-static int world_teardown(void **state)
+static int teardown(void **state)
 {
     struct world *w = *state;
-    void *store = w->store;
     backend_free(w->backend);
     arena_release(&w->arena);
     tiny_stop(&w->engine);
     unlink(w->secret);
+    int rc = tsdb_close(w->db);
+    simenv_release(&w->sim);
     free(w);
-    return teardown(&store);
+    return rc;
 }
 
 static struct config_query config_of(struct world *w, int backend)
@@ -102,8 +120,8 @@ static double ask(struct world *w, const char *text)
     struct errmsg err = {0};
     struct promql_query q = {.querier = backend_querier(w->backend),
                              .env = env_system(),
-                             .start_ms = env_now_ms(&w->store->sim.env),
-                             .end_ms = env_now_ms(&w->store->sim.env),
+                             .start_ms = env_now_ms(&w->sim.env),
+                             .end_ms = env_now_ms(&w->sim.env),
                              .arena = &w->arena};
     assert_int_equal(promql_parse(str_of(text), PROMQL_DEFAULT, &w->arena, &e, &err), 0);
     int rc = promql_eval(e, &q, &res, &err);
@@ -117,9 +135,12 @@ static double ask(struct world *w, const char *text)
 static void a_switch_changes_who_answers(void **state)
 {
     struct world *w = *state;
+    struct label name = {STR(METRIC_NAME), STR("metric_0")};
     struct tsdb_append_result r;
+    struct tsdb_point p = {.t_ms = env_now_ms(&w->sim.env), .v = 7};
     struct config_query local = config_of(w, QUERY_LOCAL), remote = config_of(w, QUERY_REMOTE);
-    assert_int_equal(add(w->store, 0, env_now_ms(&w->store->sim.env), 7, &r), 0);
+    assert_int_equal(tsdb_series(w->db, (struct labels){&name, 1}, &p.ref, NULL), 0);
+    assert_int_equal(tsdb_append(w->db, &p, 1, &r), 0);
     assert_true(ask(w, "metric_0") == 7);
     assert_int_equal(w->engine.requests, 0);
     use(w, &remote);
@@ -209,7 +230,7 @@ static void metadata_comes_from_who_answers(void **state)
     struct metric_metadata m = {STR("local_metric"), STR(""), STR(""), METRIC_GAUGE};
     struct buf out = BUF_INIT(256);
     struct errmsg err = {0};
-    assert_int_equal(tsdb_metadata_set(w->store->db, &m), 0);
+    assert_int_equal(tsdb_metadata_set(w->db, &m), 0);
     assert_int_equal(backend_metadata(w->backend, NULL, NULL, &w->arena, add_name, &out, &err), 0);
     assert_string_equal(out.p, "local_metric");
     use(w, &remote);
@@ -260,7 +281,7 @@ static void switching_disturbs_nobody(void **state)
     }
 }
 
-#define CASE(test) cmocka_unit_test_setup_teardown(test, world_setup, world_teardown)
+#define CASE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
 {
