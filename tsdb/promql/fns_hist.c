@@ -187,7 +187,7 @@ static int histograms_put(struct sink *s, struct row *row)
     if (eval_is_empty(h->ev, row)) return 0; /* and nothing wrong with its le */
     if (eval_holds_histograms(row->v, h->ev->steps))
         return eval_histograms_unsupported(h->ev, h->fn);
-    if (str_to_double(le, &part.bound) != 0)
+    if (le.len == 0 || str_to_double(le, &part.bound) != 0)
         return eval_note(
             h->ev, NOTE_WARNING, h->arg,
             "bucket label \"le\" is missing or has a malformed value of \"%.*s\"%s%.*s%s",
