@@ -213,7 +213,11 @@ static void equals_the_model(void **state)
             assert_int_equal(deletions(f), 0);
         }
         if (step % 230 == 0) restart(f, x >> 40 & 1);
-        if (step % 100 == 0) assert_same_everything(f);
+        if (step % 100 == 0) {
+            assert_same_everything(f);
+            assert_same_names(f, "instance");
+            assert_same_names(f, "job");
+        }
     }
     assert_same_names(f, "instance");
     for (int day = -3; day <= 0; day++) {
