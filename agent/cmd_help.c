@@ -63,9 +63,9 @@ void cmd_default_text(const struct cmd_option *o, struct buf *out)
 /* "  left    right": right starts in its column, or on the next line. */
 static void put_row(struct buf *out, const char *left, const char *right)
 {
-    buf_addf(out, "  %-*s ", LEFT_COLUMN, left);
-    if (strlen(left) > LEFT_COLUMN) buf_addf(out, "\n  %-*s ", LEFT_COLUMN, "");
-    buf_addf(out, "%s\n", right);
+    bool fits = strlen(left) <= LEFT_COLUMN;
+    if (!fits) buf_addf(out, "  %s\n", left);
+    buf_addf(out, "  %-*s %s\n", LEFT_COLUMN, fits ? left : "", right);
 }
 
 static void put_option(struct buf *out, const struct cmd_option *o)
@@ -81,14 +81,11 @@ static void put_option(struct buf *out, const struct cmd_option *o)
 
 static void put_exits(const struct command *command, struct buf *out)
 {
-    const char *separator = "\nExit codes: ";
+    buf_addstr(out, "\nExit codes:\n");
     for (size_t i = 0; i < cmd_exit_count; i++) {
         const char *text = cmd_exit_text(command, cmd_exits[i].code);
-        if (!text) continue;
-        buf_addf(out, "%s%d %s", separator, cmd_exits[i].code, text);
-        separator = ", ";
+        if (text) buf_addf(out, "  %d  %s\n", cmd_exits[i].code, text);
     }
-    buf_addch(out, '\n');
 }
 
 void cmd_help(const struct command *command, struct buf *out)
@@ -108,7 +105,8 @@ void cmd_help(const struct command *command, struct buf *out)
 static void put_command(struct buf *out, const struct command *command)
 {
     char left[128];
-    snprintf(left, sizeof left, "%s %s", command->name, command->synopsis);
+    snprintf(left, sizeof left, "%s%s%s", command->name, command->synopsis[0] ? " " : "",
+             command->synopsis);
     put_row(out, left, command->purpose);
 }
 
