@@ -212,8 +212,7 @@ static void zsh_command(struct buf *out, const struct command *command)
              command->name, n.second.p ? 2 : 1, n.second.p ? 2 : 1);
     for (size_t i = 0; (o = cmd_option_at(command, i)); i++)
         zsh_option(out, o);
-    enum value_kind kind = kind_of(command->synopsis);
-    if (kind == VALUE_FILE || kind == VALUE_DIR || kind == VALUE_CHOICE) {
+    if (kind_of(command->synopsis) != VALUE_NONE) {
         buf_addstr(out, " \\\n            '*");
         zsh_value(out, command->synopsis);
         buf_addch(out, '\'');
