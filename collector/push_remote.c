@@ -227,13 +227,6 @@ static int look_over(const struct remote *x, struct series *t, struct errmsg *er
 /* --- the cache's key ---------------------------------------------------------------------------
  */
 
-static void put_varint(struct buf *b, size_t v)
-{
-    for (; v >= 0x80; v >>= 7)
-        buf_addch(b, (char)(v | 0x80));
-    buf_addch(b, (char)v);
-}
-
 static size_t varint_len(size_t v)
 {
     size_t n = 1;
@@ -242,21 +235,33 @@ static size_t varint_len(size_t v)
     return n;
 }
 
-static void put_text(struct buf *b, char tag, struct str s)
+static char *write_varint(char *p, size_t v)
 {
-    buf_addch(b, tag);
-    put_varint(b, s.len);
-    buf_add(b, s.p, s.len);
+    for (; v >= 0x80; v >>= 7)
+        *p++ = (char)(v | 0x80);
+    *p++ = (char)v;
+    return p;
+}
+
+static char *write_text(char *p, unsigned field, struct str s)
+{
+    *p++ = (char)PB_TAG(field, PB_BYTES);
+    p = write_varint(p, s.len);
+    if (s.len) memcpy(p, s.p, s.len);
+    return p + s.len;
 }
 
 /* A label as 1.0 writes it. */
 static void put_label(struct buf *b, struct label l)
 {
     size_t inner = 2 + varint_len(l.name.len) + l.name.len + varint_len(l.value.len) + l.value.len;
-    buf_addch(b, (char)PB_TAG(1, PB_BYTES));
-    put_varint(b, inner);
-    put_text(b, (char)PB_TAG(1, PB_BYTES), l.name);
-    put_text(b, (char)PB_TAG(2, PB_BYTES), l.value);
+    if (buf_reserve(b, inner + 1 + varint_len(inner)) < 0) return;
+    char *p = b->p + b->len;
+    *p++ = (char)PB_TAG(1, PB_BYTES);
+    p = write_varint(p, inner);
+    p = write_text(p, 1, l.name);
+    p = write_text(p, 2, l.value);
+    b->len = (size_t)(p - b->p);
 }
 
 /* p NULL: it is too long to be remembered, or no labels at all. */

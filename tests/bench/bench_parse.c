@@ -212,20 +212,21 @@ static void make_texts(int i, char texts[2 * LABELS][64])
     snprintf(texts[9], 64, "node");
 }
 
+/* Of 2.0, the names are symbols 1 to LABELS, and each series brings its values. */
 static void put_labels(struct buf *out, struct buf *symbols, enum remote_write version, int i)
 {
     char texts[2 * LABELS][64];
     struct buf refs = BUF_INIT(1 << 10);
     make_texts(i, texts);
-    for (int k = 0; k < 2 * LABELS; k++) {
+    for (int k = 0; k < LABELS; k++) {
         struct buf l = BUF_INIT(1 << 10);
-        put_varint(&refs, (uint64_t)(1 + 2 * LABELS * i + k));
-        put_bytes(symbols, 4, texts[k], strlen(texts[k]));
-        put_bytes(&l, 1, texts[k], strlen(texts[k]));
-        if (k % 2 == 0) {
-            put_bytes(&l, 2, texts[k + 1], strlen(texts[k + 1]));
-            if (version == REMOTE_WRITE_1) put_bytes(out, 1, l.p, l.len);
-        }
+        const char *name = texts[2 * k], *value = texts[2 * k + 1];
+        put_varint(&refs, (uint64_t)(1 + k));
+        put_varint(&refs, (uint64_t)(1 + LABELS + LABELS * i + k));
+        put_bytes(symbols, 4, value, strlen(value));
+        put_bytes(&l, 1, name, strlen(name));
+        put_bytes(&l, 2, value, strlen(value));
+        if (version == REMOTE_WRITE_1) put_bytes(out, 1, l.p, l.len);
         buf_release(&l);
     }
     if (version == REMOTE_WRITE_2) put_bytes(out, 1, refs.p, refs.len);
@@ -235,7 +236,11 @@ static void put_labels(struct buf *out, struct buf *symbols, enum remote_write v
 static void make_remote(struct buf *out, enum remote_write version, int round)
 {
     struct buf symbols = BUF_INIT(1 << 20), series = BUF_INIT(1 << 20);
+    char texts[2 * LABELS][64];
+    make_texts(0, texts);
     put_bytes(&symbols, 4, "", 0);
+    for (int k = 0; k < LABELS; k++)
+        put_bytes(&symbols, 4, texts[2 * k], strlen(texts[2 * k]));
     buf_reset(out);
     for (int i = 0; i < LINES; i++) {
         struct buf t = BUF_INIT(1 << 12);
