@@ -14,6 +14,7 @@ struct reading {
     const struct family *family;
     bool *used; /* by position */
     size_t found;
+    const struct family_sample *timed; /* the last one of a metric that has a timestamp */
 };
 
 /* One sample the family says there is: suffix, the metric's labels, and le or quantile. */
@@ -42,13 +43,18 @@ static inline bool labels_are(struct labels ls, const struct wanted *w)
 static inline bool sample_is(const struct reading *r, const struct family_sample *s,
                              const struct wanted *w)
 {
-    const json_t *time = json_object_get(w->metric, "timestamp_ms");
     struct str family = r->family->name, suffix = str_of(w->suffix);
     return str_starts(s->name, family) &&
            str_eq((struct str){s->name.p + family.len, s->name.len - family.len}, suffix) &&
-           labels_are(s->labels, w) && same_double(s->value, double_of(w->value)) &&
-           s->has_timestamp == (time != NULL) &&
-           (!time || s->timestamp_ms == json_integer_value(time));
+           labels_are(s->labels, w) && same_double(s->value, double_of(w->value));
+}
+
+/* The lines of a histogram or summary make one metric: the last timestamp is its own. */
+static inline bool time_is(struct reading *r, const json_t *metric)
+{
+    const json_t *time = json_object_get(metric, "timestamp_ms");
+    bool same = time ? r->timed && r->timed->timestamp_ms == json_integer_value(time) : !r->timed;
+    return same || reject(r->t, "timestamp in %.*s", (int)r->family->name.len, r->family->name.p);
 }
 
 static inline bool find_sample(struct reading *r, const struct wanted *w)
@@ -59,6 +65,7 @@ static inline bool find_sample(struct reading *r, const struct wanted *w)
         if (r->used[i] || !sample_is(r, s, w)) continue;
         r->used[i] = true;
         r->found++;
+        if (s->has_timestamp && (!r->timed || r->timed->at.line < s->at.line)) r->timed = s;
         return true;
     }
     return reject(r->t, "no sample %.*s%s", (int)r->family->name.len, r->family->name.p, w->suffix);
@@ -135,7 +142,8 @@ static inline bool same_family(struct trial *t, const struct family *family, con
     if (!r.used) return reject(t, "out of memory");
     json_array_foreach(json_object_get(want, "metrics"), i, metric)
     {
-        if (!find_metric(&r, metric)) return false;
+        r.timed = NULL;
+        if (!find_metric(&r, metric) || !time_is(&r, metric)) return false;
     }
     return r.found == family->sample_count ||
            reject(t, "%.*s has more samples", (int)name.len, name.p);
