@@ -149,11 +149,11 @@ static void add_ref(struct series *t, uint64_t ref)
 /* Refs of symbols, packed or one by one. False: malformed. */
 static bool add_refs(const struct remote *x, const struct pb_field *f, struct series *t)
 {
-    struct pb m = pb_of(f->bytes);
     if ((f->tag & 7) != PB_BYTES) {
         add_ref(t, f->u);
         return f->u < x->symbol_count;
     }
+    struct pb m = pb_of(f->bytes);
     while (m.p < m.end) {
         uint64_t ref = pb_varint(&m);
         if (m.bad || ref >= x->symbol_count) return false;

@@ -35,7 +35,7 @@ struct pb_field {
 
 static inline struct pb pb_of(struct str message)
 {
-    return (struct pb){.p = message.p, .end = message.p + message.len};
+    return (struct pb){.p = message.p, .end = message.len ? message.p + message.len : message.p};
 }
 
 static inline uint64_t pb_varint_more(struct pb *m)
