@@ -289,7 +289,7 @@ static void run_lines(struct file *f, const struct str *lines, bool *ok)
         buf_addch(&text, '\n');
     }
     assert_int_equal(
-        promql_script_text("T", (struct str){text.p, text.len}, &out, &passed, &failed), 0);
+        promql_script_text("T", (struct str){text.p, text.len}, 0, &out, &passed, &failed), 0);
     memset(ok, 0, f->lines.count * sizeof *ok);
     for (struct str rest = {out.p, out.len}; rest.p;) {
         struct str line = str_split(&rest, '\n');

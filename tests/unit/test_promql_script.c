@@ -94,7 +94,7 @@ static void cases_are_reported(void **state)
         size_t passed = 0, failed = 0;
         buf_addf(&script, LOAD "%s", cases[i].block);
         struct str text = {script.p, script.len};
-        assert_int_equal(promql_script_text("T", text, &out, &passed, &failed), 0);
+        assert_int_equal(promql_script_text("T", text, 0, &out, &passed, &failed), 0);
         buf_truncate(&out, out.len - 1); /* the newline */
         assert_string_equal(out.p, cases[i].report);
         assert_int_equal(passed, cases[i].report[0] == 'o');
@@ -111,7 +111,7 @@ static void clear_drops_data_and_comments_end_blocks(void **state)
     size_t passed = 0, failed = 0;
     struct str text = STR(LOAD "clear\n# nothing left\neval instant at 0 m\n# m{} 1\n"
                                "load 30s\n m 1 2\n\neval instant at 30s m\n m 2\n");
-    assert_int_equal(promql_script_text("T", text, &out, &passed, &failed), 0);
+    assert_int_equal(promql_script_text("T", text, 0, &out, &passed, &failed), 0);
     assert_string_equal(out.p, "ok T:7\nok T:12\n");
     buf_release(&out);
 }
@@ -125,7 +125,7 @@ static void histograms_are_data_that_is_told_apart(void **state)
                           "eval instant at 0 h\n h 1\n\n"
                           "eval instant at 1m h\n h 2\n\n"
                           "eval instant at 0 {a!=\"\"}\n {a=\"}@st\"} 3\n");
-    assert_int_equal(promql_script_text("T", text, &out, &passed, &failed), 0);
+    assert_int_equal(promql_script_text("T", text, 0, &out, &passed, &failed), 0);
     assert_string_equal(out.p,
                         "not ok T:2: unexpected \"{{count:1}}\" in series values, expected blank\n"
                         "not ok T:6: expected a result, got native histograms are not "

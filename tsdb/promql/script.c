@@ -17,6 +17,7 @@ enum {
 struct script {
     const char *name;
     struct str rest;
+    unsigned flags;
     int line; /* of the line last read */
     struct memstore *store;
     bool left_out; /* load_with_nhcb: the native histograms it asks for were not made */
@@ -273,7 +274,7 @@ static int evaluate(struct script *s, const struct script_case *c, struct when w
         .step_ms = when.step_ms,
         .arena = &s->arena,
         .text = c->expr,
-        .delayed_name_removal = true,
+        .delayed_name_removal = !(s->flags & SCRIPT_NAMES_AT_ONCE),
     };
     rc = when.pin_ms && !script_pin(e, *when.pin_ms) ? 1 : promql_eval(e, &q, out, err);
     promql_expr_release(e);
@@ -397,11 +398,12 @@ static int run_command(struct script *s, struct str line)
     return 0;
 }
 
-int promql_script_text(const char *name, struct str text, struct buf *out, size_t *passed,
-                       size_t *failed)
+int promql_script_text(const char *name, struct str text, unsigned flags, struct buf *out,
+                       size_t *passed, size_t *failed)
 {
     struct script s = {.name = name,
                        .rest = text,
+                       .flags = flags,
                        .out = out,
                        .why = BUF_INIT(1 << 20),
                        .passed = passed,
@@ -422,7 +424,7 @@ int promql_script_run(const char *path, struct buf *out, size_t *passed, size_t 
     char *text = NULL;
     size_t len = 0;
     int rc = env_read_file(env_system(), path, SCRIPT_MAX, &text, &len);
-    if (rc == 0) rc = promql_script_text(path, (struct str){text, len}, out, passed, failed);
+    if (rc == 0) rc = promql_script_text(path, (struct str){text, len}, 0, out, passed, failed);
     mem_free(text);
     return rc;
 }

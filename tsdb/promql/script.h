@@ -20,7 +20,10 @@
  * result is negative only when the script could not be run: unreadable, or out of memory. */
 int promql_script_run(const char *path, struct buf *out, size_t *passed, size_t *failed) MUST_CHECK;
 /* The same for a text; name stands in for the file's. */
-int promql_script_text(const char *name, struct str text, struct buf *out, size_t *passed,
-                       size_t *failed) MUST_CHECK;
+enum {
+    SCRIPT_NAMES_AT_ONCE = 1, /* functions remove __name__ at once, as queries have it by default */
+};
+int promql_script_text(const char *name, struct str text, unsigned flags, struct buf *out,
+                       size_t *passed, size_t *failed) MUST_CHECK;
 
 #endif
