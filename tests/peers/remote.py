@@ -215,7 +215,11 @@ def compare_lookups(engine, base, now):
         check(near or path, path)
         key = lambda x: sorted(x.items()) if isinstance(x, dict) else x  # noqa: E731
         equal((path, sorted(near, key=key)), (path, sorted(far, key=key)))
-    print("%s: labels, values, series alike" % engine.name)
+    status, text = fetch(base + "/federate?match[]=far_info")
+    rows = sorted(line for line in text.decode().splitlines() if not line.startswith("#"))
+    equal((status, rows), (200, ['far_info{host="%s",zone="z%d",instance=""} 1 %d' % (h, n, now * 1000)
+                                 for n, h in enumerate("abc")]))
+    print("%s: labels, values, series, federation alike" % engine.name)
 
 
 def use_clients(engine, base, now):
