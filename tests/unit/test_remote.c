@@ -248,30 +248,32 @@ static void a_range_query_is_pushed_whole(void **state)
     assert_int_equal(res.series[0].points[0].t_ms, -1500);
 }
 
+#define DATA(members) OK "\"data\":{" members "}}"
+#define SCALAR        DATA("\"resultType\":\"scalar\",\"result\":[1,\"2\"]")
+#define VECTOR        DATA("\"resultType\":\"vector\",\"result\":[{\"metric\":{},\"value\":[1,\"2\"]}]")
+#define NO_MATRIX     DATA("\"resultType\":\"matrix\",\"result\":[]")
+
 static void results_take_the_form_of_the_expression(void **state)
 {
     static const struct {
-        const char *expr, *result;
+        const char *expr, *body;
         enum value_type type; /* T_NONE: refused */
         double scalar;
     } rows[] = {
-        {"1+1",       "\"resultType\":\"scalar\",\"result\":[1,\"2\"]",                             T_SCALAR, 2},
-        {"1+1",       "\"resultType\":\"vector\",\"result\":[{\"metric\":{},\"value\":[1,\"2\"]}]",
-         T_SCALAR,                                                                                            2},
-        {"1+1",       "\"resultType\":\"matrix\",\"result\":[]",                                    T_NONE,   0},
-        {"vector(1)", "\"resultType\":\"scalar\",\"result\":[1,\"1\"]",                             T_VECTOR, 0},
-        {"up",        "\"resultType\":\"vector\",\"result\":[]",                                    T_VECTOR, 0},
-        {"up",        "\"resultType\":\"matrix\",\"result\":[]",                                    T_NONE,   0},
-        {"up[5m]",    "\"resultType\":\"matrix\",\"result\":[]",                                    T_MATRIX, 0},
-        {"up[5m]",    "\"resultType\":\"vector\",\"result\":[]",                                    T_NONE,   0},
+        {"1+1",       SCALAR,    T_SCALAR, 2},
+        {"1+1",       VECTOR,    T_SCALAR, 2},
+        {"1+1",       NO_MATRIX, T_NONE,   0},
+        {"vector(1)", SCALAR,    T_VECTOR, 0},
+        {"up",        EMPTY,     T_VECTOR, 0},
+        {"up",        NO_MATRIX, T_NONE,   0},
+        {"up[5m]",    NO_MATRIX, T_MATRIX, 0},
+        {"up[5m]",    EMPTY,     T_NONE,   0},
     };
     struct fixture *f = *state;
     for (size_t i = 0; i < COUNT(rows); i++) {
-        char body[512];
         struct promql_result res;
         struct errmsg err;
-        snprintf(body, sizeof body, OK "\"data\":{%s}}", rows[i].result);
-        play(f, ANSWER, "200 OK", body);
+        play(f, ANSWER, "200 OK", rows[i].body);
         int rc = eval_instant(f, rows[i].expr, &res, &err);
         assert_int_equal(rc, rows[i].type == T_NONE ? E_UNAVAILABLE : 0);
         if (rc == 0) assert_int_equal(res.type, rows[i].type);
@@ -373,9 +375,8 @@ static void only_the_start_of_what_came_is_told(void **state)
     struct fixture *f = *state;
     struct promql_result res;
     struct errmsg err;
-    char body[4001];
+    static char body[4001];
     memset(body, 'x', sizeof body - 1);
-    body[sizeof body - 1] = '\0';
     play(f, ANSWER, "500 Oops", body);
     assert_int_equal(eval_instant(f, "up", &res, &err), E_UNAVAILABLE);
     const char *quoted = strchr(err.text, '"');
