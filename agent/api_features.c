@@ -174,24 +174,26 @@ static const char *const template_functions[] = {
     "value",
 };
 
-static void put_functions(struct json *j)
+static void put_functions(struct json *j, bool experimental)
 {
     size_t count = 0;
     const struct promql_fn *fns = promql_fns(&count);
     json_kv_obj(j, "promql_functions");
     for (size_t i = 0; i < count; i++)
-        json_kv_bool(j, fns[i].name, !fns[i].experimental && fns[i].body.kind != PROMQL_FN_NONE);
+        json_kv_bool(j, fns[i].name,
+                     (experimental || !fns[i].experimental) && fns[i].body.kind != PROMQL_FN_NONE);
     json_end(j);
 }
 
 /* Operators, and what Prometheus counts among them: matchers, @ and aggregations. */
-static void put_operators(struct json *j)
+static void put_operators(struct json *j, bool experimental)
 {
+    UNUSED(experimental); /* the experimental aggregations have no evaluation */
     static const char *const others[] = {"=~", "!~", "@"};
     json_kv_obj(j, "promql_operators");
     for (int op = 0; op <= OP_TRIM_LOWER; op++) {
         const struct op_row *row = op_row((enum binary_op)op);
-        json_kv_bool(j, row->text, row->class != OP_TRIM); /* which is for native histograms */
+        json_kv_bool(j, row->text, true);
     }
     for (size_t i = 0; i < COUNT(others); i++)
         json_kv_bool(j, others[i], true);
@@ -202,8 +204,9 @@ static void put_operators(struct json *j)
     json_end(j);
 }
 
-static void put_template_functions(struct json *j)
+static void put_template_functions(struct json *j, bool experimental)
 {
+    UNUSED(experimental);
     json_kv_obj(j, "templating_functions");
     for (size_t i = 0; i < COUNT(template_functions); i++)
         json_kv_bool(j, template_functions[i],
@@ -217,7 +220,7 @@ void api_features(struct app *a, struct request *r, struct response *p)
         const char *name;
         const struct feature *v;
         size_t count;
-        void (*put)(struct json *j); /* instead of rows */
+        void (*put)(struct json *j, bool experimental); /* instead of rows */
     } categories[] = {
         {"api",                         api,           COUNT(api),           NULL                  },
         {"otlp_receiver",               otlp_receiver, COUNT(otlp_receiver), NULL                  },
@@ -233,13 +236,14 @@ void api_features(struct app *a, struct request *r, struct response *p)
         {"ui",                          ui,            COUNT(ui),            NULL                  },
     };
     struct json j;
-    UNUSED(a);
+    struct app_settings settings;
     UNUSED(r);
+    app_settings(a, &settings);
     api_begin(p, &j);
     json_obj(&j);
     for (size_t i = 0; i < COUNT(categories); i++) {
         if (categories[i].put) {
-            categories[i].put(&j);
+            categories[i].put(&j, settings.experimental);
             continue;
         }
         json_kv_obj(&j, categories[i].name);

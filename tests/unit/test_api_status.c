@@ -15,6 +15,7 @@
 #include <jansson.h>
 
 #include "agent/api_match.h"
+#include "agent/backend.h"
 #include "agent/config.h"
 #include "core/log.h"
 #include "core/mem.h"
@@ -77,7 +78,8 @@ static int setup(void **state)
     o.path = f->path;
     o.min_free_permille = 0;
     if (tsdb_open(&f->app.db, &o, &f->sim.env, &err) < 0) return -1;
-    f->app.querier = tsdb_querier(f->app.db);
+    if (backend_new(&f->app.backend, f->app.db, &f->sim.env) < 0) return -1;
+    f->app.querier = backend_querier(f->app.backend);
     f->app.ready = 1;
     arena_init(&f->arena, 8 << 20);
     response_init(&f->p, 64 << 20);
@@ -91,6 +93,7 @@ static int teardown(void **state)
     json_decref(f->json);
     response_release(&f->p);
     arena_release(&f->arena);
+    backend_free(f->app.backend);
     if (tsdb_close(f->app.db) < 0) return -1;
     config_free(f->config);
     app_release(&f->app);
@@ -390,6 +393,13 @@ static void features_are_booleans_by_category(void **state)
         on = json_object_get(json_object_get(data, known[i].category), known[i].name);
         if (!on || json_is_true(on) != known[i].on) fail_msg("%s", known[i].name);
     }
+    struct app_settings s;
+    app_settings(&f->app, &s);
+    s.experimental = true; /* query.experimental */
+    app_set_settings(&f->app, &s);
+    data = data_of(f, api_features, "/x");
+    assert_true(
+        json_is_true(json_object_get(json_object_get(data, "promql_functions"), "mad_over_time")));
 }
 
 static void notices_come_and_go(void **state)
