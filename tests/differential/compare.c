@@ -157,7 +157,7 @@ int trial_parse(struct trial *t, struct str text, struct expr **e, struct errmsg
     return promql_parse(text, PROMQL_DEFAULT, &t->parse, e, err);
 }
 
-static bool run_naive(struct trial *t, const struct expr *e, const struct query *q)
+bool trial_run_naive(struct trial *t, const struct expr *e, const struct query *q)
 {
     struct naive_answer a;
     struct naive_query n = {t->world,       q->start_ms,         q->end_ms, q->step_ms,
@@ -165,6 +165,7 @@ static bool run_naive(struct trial *t, const struct expr *e, const struct query 
     arena_reset(&t->naive);
     naive_eval(e, &n, &a);
     t->want = (struct outcome){a.rc, a.err, a.result, a.warned, a.informed};
+    t->version_2 = a.version_2;
     return !a.ambiguous && a.rc != E_LIMIT && a.rc != E_UNSUPPORTED;
 }
 
@@ -195,7 +196,7 @@ enum verdict trial_run(struct trial *t, const struct expr *e, const struct query
                        struct querier *querier, struct buf *why)
 {
     buf_reset(why);
-    if (!run_naive(t, e, q)) return VERDICT_SKIPPED;
+    if (!trial_run_naive(t, e, q)) return VERDICT_SKIPPED;
     run_tocsin(t, e, q, querier);
     return outcomes_alike(e, &t->want, &t->got, why) ? VERDICT_SAME : VERDICT_DIFFERENT;
 }

@@ -30,6 +30,7 @@ struct trial {
     const struct world *world;
     struct arena parse, naive, eval;
     struct outcome want, got; /* of the last query; in the arenas until the next */
+    unsigned version_2;       /* as in naive_answer */
 };
 void trial_init(struct trial *t, const struct world *w);
 void trial_release(struct trial *t);
@@ -42,6 +43,8 @@ enum verdict {
 };
 /* Parses; *e is good until the next call of trial_parse, and to be released by the caller. */
 int trial_parse(struct trial *t, struct str text, struct expr **e, struct errmsg *err) MUST_CHECK;
+/* The naive answer alone, in t->want; false when it is not the only one. */
+bool trial_run_naive(struct trial *t, const struct expr *e, const struct query *q) MUST_CHECK;
 enum verdict trial_run(struct trial *t, const struct expr *e, const struct query *q,
                        struct querier *querier, struct buf *why);
 

@@ -201,7 +201,9 @@ static void aggregate_values(struct generator *g)
     generate_text(g, "count_values");
     grouping(g);
     generate_text(g, " (");
-    if (dice_chance(g->dice, 60))
+    if (!version_3(g))
+        generate_text(g, "\"zzz\""); /* version 2 wants it to be the last label */
+    else if (dice_chance(g->dice, 60))
         generate_text(g, "\"value\"");
     else
         generate_label_name(g);

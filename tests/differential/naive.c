@@ -21,8 +21,11 @@ static struct naive_vector negated(struct naive_at at, const struct expr *e)
 {
     struct naive_vector out = {0}, in = naive_vector_of(at, e->unary.expr);
     if (!e->unary.negative) return in;
-    for (size_t i = 0; i < in.count; i++)
-        naive_push(at.n, &out, naive_nameless(at.n, in.v[i].labels), -in.v[i].v);
+    for (size_t i = 0; i < in.count; i++) {
+        struct labels labels = naive_nameless(at.n, in.v[i].labels);
+        if (!naive_claim(at, e, in.v[i].labels, labels)) naive_differs(at.n, DIFFERS_NAMES);
+        naive_push(at.n, &out, labels, -in.v[i].v);
+    }
     return out;
 }
 

@@ -28,7 +28,21 @@ struct naive_answer {
     /* The semantics leave more than one answer: which of equal values topk takes, a sum that
      * overflows in one order of its terms and not in another, dates beyond the calendar. */
     bool ambiguous;
+    unsigned version_2; /* bits 1 << enum naive_difference */
 };
+
+/* Why Prometheus 2 may answer otherwise. */
+enum naive_difference {
+    DIFFERS_ATAN2_NAME,   /* it keeps the name of a atan2 b */
+    DIFFERS_DEVIATION,    /* stddev of one infinite or NaN value: 0 */
+    DIFFERS_OVERFLOW,     /* stddev_over_time that overflows: NaN */
+    DIFFERS_MATCHES,      /* it counts partners after the comparison has filtered */
+    DIFFERS_NAMES,        /* it fails on -x when two names ever give one label set */
+    DIFFERS_FIXED_WINDOW, /* predict_linear(x[5m] @ T, s): it moves the window with the steps */
+    DIFFERS_FIXED_OFFSET, /* x @ T offset d: it does not read far enough back */
+    DIFFERENCES,
+};
+const char *naive_difference_text(enum naive_difference d);
 
 void naive_eval(const struct expr *e, const struct naive_query *q, struct naive_answer *out);
 

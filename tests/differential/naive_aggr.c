@@ -105,6 +105,7 @@ static double value_of(struct naive_at at, const struct expr *e, double *v, size
     case AGGR_STDVAR:
         if (order_matters(v, n, 1e150) || spread_is_lost(v, n, sqrt(variance(v, n))))
             at.n->out->ambiguous = true;
+        if (n == 1 && !isfinite(v[0])) naive_differs(at.n, DIFFERS_DEVIATION);
         return e->aggregate.op == AGGR_STDVAR ? variance(v, n) : sqrt(variance(v, n));
     case AGGR_QUANTILE:
         return naive_quantile(param, v, n);
@@ -193,12 +194,11 @@ static struct naive_vector counted(struct naive_at at, const struct expr *e,
     struct naive_vector out = {0};
     struct naive_groups names = {0};
     struct str label = naive_string_of(e->aggregate.param);
+    /* a last bit that is not certain is a label then */
+    if (tree_is_rough(e->aggregate.expr)) at.n->out->ambiguous = true;
     if (!label_name_is_valid(label)) naive_fail(at.n, E_EXEC, "invalid label name");
     for (size_t i = 0; i < in->count; i++) {
         struct labels ls = counted_labels(at.n, e, in->v[i].labels, label, in->v[i].v);
-        /* the last bit of a sum, which depends on the order, is a label then */
-        if (tree_sums(e->aggregate.expr) && in->v[i].v != floor(in->v[i].v))
-            at.n->out->ambiguous = true;
         size_t g = naive_group(at.n, &names, ls);
         if (g == out.count) naive_push(at.n, &out, ls, 0);
         if (g < out.count) out.v[g].v++;

@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "tests/differential/naive_int.h"
+#include "tests/differential/tree.h"
 
 double naive_operator(enum binary_op op, double l, double r, bool *keep)
 {
@@ -47,6 +48,14 @@ double naive_operator(enum binary_op op, double l, double r, bool *keep)
     return l; /* a comparison gives its left side */
 }
 
+/* Near a multiple of the divisor the last bit decides between nothing and nearly all of it. */
+static void judge_remainder(struct naive_at at, const struct expr *e, double l, double r)
+{
+    double parts = l / r;
+    if (e->binary.op != OP_MOD || !isfinite(parts) || !tree_is_rough(e)) return;
+    if (fabs(parts - round(parts)) < 1e-9 * fabs(parts)) at.n->out->ambiguous = true;
+}
+
 static bool compares(enum binary_op op)
 {
     return op >= OP_EQ && op <= OP_LE;
@@ -55,6 +64,11 @@ static bool compares(enum binary_op op)
 static bool loses_name(const struct expr *e)
 {
     return !compares(e->binary.op) || e->binary.return_bool;
+}
+
+static void judge_name(struct naive_at at, const struct expr *e, struct labels ls)
+{
+    if (e->binary.op == OP_ATAN2 && labels_metric(ls).len) naive_differs(at.n, DIFFERS_ATAN2_NAME);
 }
 
 double naive_binary_scalar(struct naive_at at, const struct expr *e)
@@ -78,6 +92,8 @@ static struct naive_vector with_scalar(struct naive_at at, const struct expr *e)
         struct naive_sample s = in.v[i];
         double v = vector_left ? naive_operator(e->binary.op, s.v, scalar, &keep)
                                : naive_operator(e->binary.op, scalar, s.v, &keep);
+        judge_remainder(at, e, vector_left ? s.v : scalar, vector_left ? scalar : s.v);
+        judge_name(at, e, s.labels);
         if (compares(e->binary.op)) v = s.v; /* the vector's, on whichever side it is */
         if (e->binary.return_bool)
             v = keep;
@@ -158,8 +174,12 @@ static struct naive_vector joined(struct naive_at at, const struct expr *e)
         bool keep;
         double lv = swap ? one->v[k].v : many->v[i].v, rv = swap ? many->v[i].v : one->v[k].v;
         double v = naive_operator(e->binary.op, lv, rv, &keep);
+        judge_remainder(at, e, lv, rv);
+        judge_name(at, e, many->v[i].labels);
         struct labels labels = result_labels(n, e, many->v[i].labels, one->v[k].labels);
         size_t before = results[k].count;
+        if (before && compares(e->binary.op) && !e->binary.return_bool)
+            naive_differs(n, DIFFERS_MATCHES);
         if (m->card == CARD_ONE_TO_ONE && before)
             naive_fail(n, E_EXEC, "many-to-one matching must be explicit");
         if (naive_group(n, &results[k], labels) != before)

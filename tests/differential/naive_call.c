@@ -127,10 +127,10 @@ static const struct {
 static struct naive_vector mapped(struct naive_at at, const struct expr *e, double fn(double))
 {
     struct naive_vector out = {0}, in = naive_vector_of(at, e->call.args[0]);
-    bool turns = fn == sin || fn == cos || fn == tan, sums = tree_sums(e->call.args[0]);
+    bool turns = fn == sin || fn == cos || fn == tan, rough = tree_is_rough(e->call.args[0]);
     for (size_t i = 0; i < in.count; i++) {
         double v = in.v[i].v;
-        if (turns && sums && fabs(v) > 1e3) at.n->out->ambiguous = true; /* its last bits decide */
+        if (turns && rough && fabs(v) > 1e3) at.n->out->ambiguous = true; /* its last bits decide */
         naive_push(at.n, &out, naive_nameless(at.n, in.v[i].labels), fn(v));
     }
     return out;

@@ -58,12 +58,13 @@ const struct expr *naive_bare(const struct expr *e); /* without parentheses */
 
 struct naive_vector naive_select(struct naive_at at, const struct expr *selector, bool timestamps);
 struct naive_matrix naive_matrix_of(struct naive_at at, const struct expr *e);
-/* Two series that ever come out of e under one name are an error, also when never at one time. */
-void naive_claim(struct naive_at at, const struct expr *e, struct labels in, struct labels out);
+/* False when another series ever came out of e with these labels, though never at this time. */
+bool naive_claim(struct naive_at at, const struct expr *e, struct labels in, struct labels out);
 
 /* --- naive_list.c: memory, errors, lists, label sets --- */
 
 void naive_fail(struct naive *n, int rc, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void naive_differs(struct naive *n, enum naive_difference why);
 void *naive_alloc(struct naive *n, size_t count, size_t size);
 void naive_push(struct naive *n, struct naive_vector *v, struct labels labels, double value);
 void naive_no_duplicates(struct naive *n, const struct naive_vector *v);

@@ -21,6 +21,25 @@ void naive_fail(struct naive *n, int rc, const char *fmt, ...)
     va_end(ap);
 }
 
+void naive_differs(struct naive *n, enum naive_difference why)
+{
+    n->out->version_2 |= 1U << why;
+}
+
+const char *naive_difference_text(enum naive_difference d)
+{
+    static const char *const texts[DIFFERENCES] = {
+        [DIFFERS_ATAN2_NAME] = "atan2 takes the name away",
+        [DIFFERS_DEVIATION] = "the deviation of one infinite value is NaN",
+        [DIFFERS_OVERFLOW] = "a deviation that overflows is infinite",
+        [DIFFERS_MATCHES] = "partners are counted before a comparison filters",
+        [DIFFERS_NAMES] = "series of two names merge when they never meet",
+        [DIFFERS_FIXED_WINDOW] = "a window of predict_linear fixed by @ does not move",
+        [DIFFERS_FIXED_OFFSET] = "with @ and offset samples are read as far back as lookback says",
+    };
+    return texts[d];
+}
+
 void *naive_alloc(struct naive *n, size_t count, size_t size)
 {
     void *p = arena_array(n->q->arena, count ? count : 1, size);

@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "tests/differential/naive_int.h"
+#include "tests/differential/tree.h"
 
 struct window {
     struct naive_at at;
@@ -227,6 +228,7 @@ static bool stdvar_over_time(const struct window *w, double *out)
         naive_add(&squares, off * (w->p[i].v - total(mean)));
     }
     *out = total(squares) / (double)w->count;
+    if (!isfinite(*out)) naive_differs(w->at.n, DIFFERS_OVERFLOW);
     return true;
 }
 
@@ -304,6 +306,8 @@ struct naive_vector naive_range_call(struct naive_at at, const struct expr *e)
         else
             w.param = naive_scalar_of(at, e->call.args[i]);
     }
+    if (row->fn == predict_linear && tree_is_invariant(e->call.args[0]))
+        naive_differs(at.n, DIFFERS_FIXED_WINDOW);
     w.start_ms = m.start_ms;
     w.end_ms = m.end_ms;
     for (size_t i = 0; i < m.count; i++) {
@@ -315,7 +319,8 @@ struct naive_vector naive_range_call(struct naive_at at, const struct expr *e)
         struct labels labels = row->keeps_name ? in : naive_nameless(at.n, in);
         struct str metric = labels_metric(in);
         if (row->for_counters && metric.len && !counts(metric)) at.n->out->informed = true;
-        if (!row->keeps_name) naive_claim(at, e, in, labels);
+        if (!row->keeps_name && !naive_claim(at, e, in, labels))
+            naive_fail(at.n, E_EXEC, "vector cannot contain metrics with the same labelset");
         naive_push(at.n, &out, labels, v);
     }
     return out;

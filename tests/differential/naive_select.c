@@ -77,6 +77,7 @@ static int64_t looked_at(struct naive *n, const struct time_modifier *m, int64_t
     if (m->at == AT_TIME) t_ms = m->at_ms;
     if (m->at == AT_START) t_ms = n->q->start_ms;
     if (m->at == AT_END) t_ms = n->q->end_ms;
+    if (m->at != AT_NONE && m->has_offset) naive_differs(n, DIFFERS_FIXED_OFFSET);
     return m->has_offset ? t_ms - duration_of(n, &m->offset) : t_ms;
 }
 
@@ -222,7 +223,7 @@ struct naive_matrix naive_matrix_of(struct naive_at at, const struct expr *e)
 
 /* --- names --- */
 
-void naive_claim(struct naive_at at, const struct expr *e, struct labels in, struct labels out)
+bool naive_claim(struct naive_at at, const struct expr *e, struct labels in, struct labels out)
 {
     struct naive_memo *m = memo_of(at.n, e);
     size_t cap = m->outs.cap, count = m->outs.count;
@@ -232,8 +233,6 @@ void naive_claim(struct naive_at at, const struct expr *e, struct labels in, str
         if (cap) memcpy(more, m->ins, cap * sizeof *more);
         m->ins = more;
     }
-    if (m->outs.count > count)
-        m->ins[i] = in;
-    else if (!labels_eq(m->ins[i], in))
-        naive_fail(at.n, E_EXEC, "vector cannot contain metrics with the same labelset");
+    if (m->outs.count > count) m->ins[i] = in;
+    return labels_eq(m->ins[i], in);
 }

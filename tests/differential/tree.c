@@ -58,6 +58,13 @@ void tree_cover(const struct expr *e, struct coverage *c)
         tree_cover(child, c);
 }
 
+static bool is_one_of(const struct expr *call, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (str_eq(str_of(call->call.fn->name), str_of(names[i]))) return true;
+    return false;
+}
+
 bool tree_is_invariant(const struct expr *e)
 {
     static const char *const of_time[] = {
@@ -65,31 +72,47 @@ bool tree_is_invariant(const struct expr *e)
         "day_of_week", "day_of_year", "days_in_month",  "month",  "year"};
     if (e->kind == EXPR_SELECTOR) return e->selector.mod.at != AT_NONE;
     if (e->kind == EXPR_SUBQUERY) return e->subquery.mod.at != AT_NONE;
-    for (size_t i = 0; e->kind == EXPR_CALL && i < COUNT(of_time); i++)
-        if (str_eq(str_of(e->call.fn->name), str_of(of_time[i]))) return false;
+    if (e->kind == EXPR_CALL && is_one_of(e, of_time, COUNT(of_time))) return false;
     const struct expr *child;
     for (size_t i = 0; (child = tree_child(e, i)); i++)
         if (!tree_is_invariant(child)) return false;
     return true;
 }
 
-bool tree_sums(const struct expr *e)
+static bool sums_here(const struct expr *e)
 {
     static const char *const functions[] = {"sum_over_time",    "avg_over_time", "stddev_over_time",
                                             "stdvar_over_time", "deriv",         "predict_linear"};
-    if (e->kind == EXPR_AGGREGATE) switch (e->aggregate.op) {
-        case AGGR_SUM:
-        case AGGR_AVG:
-        case AGGR_STDDEV:
-        case AGGR_STDVAR:
-            return true;
-        default:
-            break;
-        }
-    for (size_t i = 0; e->kind == EXPR_CALL && i < COUNT(functions); i++)
-        if (str_eq(str_of(e->call.fn->name), str_of(functions[i]))) return true;
+    static const bool sums[32] = {
+        [AGGR_SUM] = true, [AGGR_AVG] = true, [AGGR_STDDEV] = true, [AGGR_STDVAR] = true};
+    if (e->kind == EXPR_AGGREGATE) return sums[e->aggregate.op];
+    return e->kind == EXPR_CALL && is_one_of(e, functions, COUNT(functions));
+}
+
+static bool is_rough_here(const struct expr *e)
+{
+    static const char *const functions[] = {
+        "acos", "acosh", "asin", "asinh", "atan", "atanh", "cos", "cosh", "deg",  "exp",
+        "ln",   "log10", "log2", "rad",   "sin",  "sinh",  "tan", "tanh", "rate", "increase"};
+    if (e->kind == EXPR_BINARY) return e->binary.op == OP_POW || e->binary.op == OP_ATAN2;
+    return sums_here(e) || (e->kind == EXPR_CALL && is_one_of(e, functions, COUNT(functions)));
+}
+
+static bool any(const struct expr *e, bool here(const struct expr *e))
+{
     const struct expr *child;
+    if (here(e)) return true;
     for (size_t i = 0; (child = tree_child(e, i)); i++)
-        if (tree_sums(child)) return true;
+        if (any(child, here)) return true;
     return false;
+}
+
+bool tree_sums(const struct expr *e)
+{
+    return any(e, sums_here);
+}
+
+bool tree_is_rough(const struct expr *e)
+{
+    return any(e, is_rough_here);
 }

@@ -22,5 +22,7 @@ bool tree_is_invariant(const struct expr *e);
 
 /* Whether a sum is part of it: its last bits then depend on the order of the terms. */
 bool tree_sums(const struct expr *e);
+/* A sum, or what mathematical libraries round each in its way. */
+bool tree_is_rough(const struct expr *e);
 
 #endif

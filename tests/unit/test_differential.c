@@ -7,7 +7,8 @@
  *
  *     test_differential                      the tests
  *     test_differential queries SEED COUNT   queries that Prometheus 2 answers alike, one a line:
- *                                            start, end, step (ms, step 0: instant), text
+ *                                            start, end, step (ms, step 0: instant), text, why
+ *                                            version 2 may answer otherwise
  *     test_differential data SEED            the samples they are asked of: labels, ms, value
  *     test_differential store SEED FOLDER    writes those to a data folder of tocsin
  *
@@ -460,11 +461,15 @@ static int print_queries(uint64_t seed, uint64_t want)
             fprintf(stderr, "%s: %s\n", q.text.p, err.text);
             return 1;
         }
-        bool definite = run_naive(&trial, e, &q);
+        bool definite = trial_run_naive(&trial, e, &q);
         promql_expr_release(e);
         if (!definite) continue;
-        printf("%lld\t%lld\t%lld\t%s\n", (long long)q.start_ms, (long long)q.end_ms,
+        printf("%lld\t%lld\t%lld\t%s\t", (long long)q.start_ms, (long long)q.end_ms,
                (long long)q.step_ms, q.text.p);
+        for (unsigned d = 0, seen = 0; d < DIFFERENCES; d++)
+            if (trial.version_2 & 1U << d)
+                printf("%s%s", seen++ ? "; " : "", naive_difference_text(d));
+        putchar('\n');
         i++;
     }
     buf_release(&q.text);
