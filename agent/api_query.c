@@ -148,6 +148,7 @@ static void put_stats(struct app *a, const struct request *r, struct json *j,
     json_kv_obj(j, "samples");
     if (str_eq(request_param(r, "stats"), STR("all"))) put_samples_per_step(j, w);
     json_kv_uint(j, "totalQueryableSamples", w->res->queryable_samples);
+    json_kv_uint(j, "samplesRead", w->res->samples);
     json_kv_uint(j, "peakSamples", w->res->peak_samples);
     json_end(j);
     json_end(j);

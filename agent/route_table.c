@@ -44,6 +44,7 @@ enum { NEEDED = true, MAYBE = false };
 #define P_SERIES  {"limit", PARAM_NUMBER, MAYBE, "at most so many series; 0 is no limit"}
 #define P_LOOK    {"lookback_delta", PARAM_DURATION, MAYBE, "how far back an instant looks for its sample"}
 #define P_STATS   {"stats", PARAM_TEXT, MAYBE, "adds `data.stats`; `all` also counts per step"}
+#define P_EXPLAIN {"explain", PARAM_BOOL, MAYBE, "adds `data.explain`: what each node of the expression did, and its cost"}
 #define P_START   {"start", PARAM_TIME, MAYBE, "only what has samples from here on"}
 #define P_END     {"end", PARAM_TIME, MAYBE, "only what has samples up to here"}
 #define P_LIMIT   {"limit", PARAM_NUMBER, MAYBE, "at most so many items; 0 is no limit"}
@@ -52,14 +53,14 @@ enum { NEEDED = true, MAYBE = false };
 static const struct route_param query_params[] = {
     P_QUERY,
     {"time", PARAM_TIME, MAYBE, "when; now if absent"},
-    P_TIMEOUT, P_SERIES, P_LOOK, P_STATS,
+    P_TIMEOUT, P_SERIES, P_LOOK, P_STATS, P_EXPLAIN,
 };
 static const struct route_param range_params[] = {
     P_QUERY,
     {"start", PARAM_TIME, NEEDED, "the first step"},
     {"end", PARAM_TIME, NEEDED, "no step is later"},
     {"step", PARAM_DURATION, NEEDED, "from one step to the next; at most 11,000 steps"},
-    P_TIMEOUT, P_SERIES, P_LOOK, P_STATS,
+    P_TIMEOUT, P_SERIES, P_LOOK, P_STATS, P_EXPLAIN,
 };
 static const struct route_param exemplar_params[] = {
     P_QUERY,

@@ -344,6 +344,16 @@ def test_stats_and_limit():
                                          "queryPreparationTime", "resultSortTime"])
         check(stats["timings"]["execTotalTime"] >= stats["timings"]["evalTotalTime"] > 0, a)
         check("stats" not in d.get("/api/v1/query", query="1").json()["data"])
+        samples = d.get("/api/v1/query_range", query='sum_over_time(cpu_usage{host="a"}[3s])', start=NOW + 10,
+                        end=NOW + 12, step=1, stats="all").json()["data"]["stats"]["samples"]
+        equal(samples["totalQueryableSamplesPerStep"], [[NOW + 10, 3], [NOW + 11, 3], [NOW + 12, 3]])
+        equal((samples["totalQueryableSamples"], samples["samplesRead"]), (9, 5))
+        check(samples["peakSamples"] >= 3, samples)
+        samples = d.get("/api/v1/query", query="cpu_usage", time=NOW, stats="true").json()["data"]["stats"]["samples"]
+        check("totalQueryableSamplesPerStep" not in samples, samples)
+        nodes = d.get("/api/v1/query", query="sum(cpu_usage)", time=NOW, explain="true").json()["data"]["explain"]
+        equal([(n["depth"], n["expr"], n["series"]) for n in nodes], [(0, "sum(cpu_usage)", 1), (1, "cpu_usage", 2)])
+        check("explain" not in d.get("/api/v1/query", query="1").json()["data"])
         equal(d.query("cpu_usage", time=NOW + 59 + 30, lookback_delta="10s"), [])
 
 

@@ -236,7 +236,7 @@ static void openapi_describes_every_route(void **state)
     struct ynode *get = ynode_get(range, "get"), *post = ynode_get(range, "post");
     assert_non_null(get);
     assert_non_null(post);
-    assert_int_equal(ynode_get(get, "parameters")->count, 8);
+    assert_int_equal(ynode_get(get, "parameters")->count, 9);
     assert_non_null(ynode_get(post, "requestBody"));
     struct ynode *values = ynode_get(paths, "/api/v1/label/{name}/values");
     struct ynode *first = ynode_get(ynode_get(values, "get"), "parameters")->items[0];
