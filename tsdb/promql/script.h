@@ -3,10 +3,11 @@
  * A script is a text of blocks: "load STEP" with one series a line, "clear", and
  * "eval instant at T EXPR" or "eval range from T to T step T EXPR" followed by expectations
  * ("expect fail", "expect warn msg: ...", ...) and the expected result, one series a line or one
- * bare number. Data lives in an in-memory store; every optional feature of the language is on,
- * lookback is 5m, subqueries step by 1m, __name__ is removed at the end of a query. Instant cases
- * are evaluated as range queries too, and the middle point compared; and at other times with all
- * selectors pinned to theirs by @.
+ * bare number. Data lives in an in-memory store, where a native histogram is known to stand but not
+ * kept (load_with_nhcb makes one beside each classic histogram); every optional feature of the
+ * language is on, lookback is 5m, subqueries step by 1m, __name__ is removed at the end of a query.
+ * Instant cases are evaluated as range queries too, and the middle point compared; and at other
+ * times with all selectors pinned to theirs by @.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TOCSIN_TSDB_PROMQL_SCRIPT_H
