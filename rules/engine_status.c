@@ -2,6 +2,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "core/mem.h"
 #include "rules/engine_int.h"
@@ -87,21 +88,41 @@ static int visit_group(struct arena *a, const struct live_group *g, int64_t step
     return each(arg, &s);
 }
 
+static int by_file_and_name(const void *a, const void *b)
+{
+    const struct rule_group *x = (*(struct live_group *const *)a)->group;
+    const struct rule_group *y = (*(struct live_group *const *)b)->group;
+    int c = strcmp(x->file, y->file);
+    return c ? c : strcmp(x->name, y->name);
+}
+
+/* The groups as Prometheus lists them; NULL without memory. */
+static struct live_group **sorted_groups(const struct engine_groups *groups)
+{
+    struct live_group **v = mem_array(groups->count + 1, sizeof(struct live_group *));
+    if (!v || !groups->count) return v;
+    memcpy(v, groups->v, groups->count * sizeof(struct live_group *));
+    qsort(v, groups->count, sizeof(struct live_group *), by_file_and_name);
+    return v;
+}
+
 int rules_engine_visit(struct rules_engine *e, group_visit_fn *each, void *arg)
 {
     struct arena arena;
-    int rc = 0;
     arena_init(&arena, STATUS_MEMORY_MAX);
     pthread_rwlock_rdlock(&e->shape);
     int64_t stepped_ms = engine_stepped_ms(e);
-    for (size_t i = 0; i < e->groups.count && rc == 0; i++) {
-        struct live_group *g = e->groups.v[i];
+    struct live_group **groups = sorted_groups(&e->groups);
+    int rc = groups ? 0 : -ENOMEM;
+    for (size_t i = 0; rc == 0 && i < e->groups.count; i++) {
+        struct live_group *g = groups[i];
         pthread_mutex_lock(&g->lock);
         rc = visit_group(&arena, g, stepped_ms, each, arg);
         pthread_mutex_unlock(&g->lock);
         arena_reset(&arena);
     }
     pthread_rwlock_unlock(&e->shape);
+    mem_free(groups);
     arena_release(&arena);
     return rc;
 }

@@ -108,6 +108,7 @@ struct group_status {
     size_t rule_count;
 };
 typedef int group_visit_fn(void *arg, const struct group_status *g);
+/* Groups by file, then by name. */
 int rules_engine_visit(struct rules_engine *e, group_visit_fn *each, void *arg);
 
 struct rules_stats {
