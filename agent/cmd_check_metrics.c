@@ -73,11 +73,14 @@ int run_check_metrics(const struct cmd *c)
     families_init(&families, FAMILIES_MAX);
     diags_init(&diags);
     int rc = read_input(path, &text);
+    bool strict = cmd_given(c, "--strict");
     struct expo_input in = {
-        {text.p ? text.p : "", text.len},
-        shown, &diags
+        .text = {text.p ? text.p : "", text.len},
+        .file = shown,
+        .diags = &diags,
+        .quoted_names = !strict
     };
-    if (rc == 0) rc = check(&families, &in, cmd_given(c, "--strict"));
+    if (rc == 0) rc = check(&families, &in, strict);
     if (rc < 0 && rc != E_PARSE)
         diags_add(&diags, DIAG_ERROR, shown, (struct str){NULL, 0}, 0, 0, 0, NULL,
                   "cannot read: %s", err_text(rc));

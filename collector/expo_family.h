@@ -62,12 +62,14 @@ struct expo_input {
     struct str text;
     const char *file; /* shown in problems */
     struct diags *diags;
+    bool
+        quoted_names; /* OpenMetrics: names in quotes are no problem, as Prometheus 3 writes them */
 };
 
 /* Text format 0.0.4 with the names in quotes of 1.0.0, as Prometheus' expfmt reads it. 0, E_PARSE
  * (the problems are in diags), E_LIMIT or -ENOMEM. */
 int families_read_text(struct families *f, const struct expo_input *in) MUST_CHECK;
-/* OpenMetrics 1.0, nothing else. The same results. */
+/* OpenMetrics 1.0, nothing else but what in allows. The same results. */
 int families_read_strict(struct families *f, const struct expo_input *in) MUST_CHECK;
 /* Whether the last line is "# EOF", as only OpenMetrics has it. */
 bool expo_is_openmetrics(struct str text);

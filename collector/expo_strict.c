@@ -113,15 +113,13 @@ static int begin_family(struct strict *s, struct str name, struct expo_place at)
 
 /* --- metadata --- */
 
-static int set_help(struct strict *s, const struct expo_entry *e)
+/* The text without escapes; itself when it has none. p NULL: no memory. */
+static struct str unescaped(struct strict *s, struct str text)
 {
-    s->family->has_help = true;
-    s->family->help = e->text;
-    if (e->text.len == 0 || !memchr(e->text.p, '\\', e->text.len)) return 0;
+    if (text.len == 0 || !memchr(text.p, '\\', text.len)) return text;
     buf_reset(&s->scratch);
-    if (expo_unescape(e->text, &s->scratch) < 0) return 0; /* kept as written */
-    s->family->help = arena_str(&s->f->arena, (struct str){s->scratch.p, s->scratch.len});
-    return s->family->help.p ? 0 : no_memory(s);
+    if (expo_unescape(text, &s->scratch) < 0) return text; /* too long: as written */
+    return arena_str(&s->f->arena, (struct str){s->scratch.p, s->scratch.len});
 }
 
 /* What one line says of a family; each may be said once. */
@@ -137,11 +135,16 @@ static int set_metadata(struct strict *s, const struct expo_entry *e, struct exp
         strict_fail(s, at, "second %s line for \"%.*s\"", words[e->kind], SHOWN(e->name));
         return 0;
     }
-    if (e->kind == EXPO_HELP) return set_help(s, e);
-    if (e->kind == EXPO_TYPE) {
+    switch (e->kind) {
+    case EXPO_HELP:
+        family->has_help = true;
+        family->help = unescaped(s, e->text);
+        return family->help.p ? 0 : no_memory(s);
+    case EXPO_TYPE:
         family->has_type = true;
         family->type = e->type;
-    } else {
+        break;
+    default:
         family->has_unit = true;
         family->unit = e->text;
     }
@@ -151,12 +154,15 @@ static int set_metadata(struct strict *s, const struct expo_entry *e, struct exp
 static int read_metadata(struct strict *s, const struct expo_entry *e)
 {
     struct expo_place at = {e->line, (int)(e->name.p - s->line_start) + 1, (int)e->name.len};
-    if (e->name.p[-1] == '"') {
+    struct str name = e->name;
+    if (name.p[-1] == '"' && !s->in->quoted_names) {
         strict_fail(s, at, "OpenMetrics 1.0 has no names in quotes");
         return 0;
     }
-    if (!s->family || !str_eq(s->family->name, e->name)) {
-        int rc = begin_family(s, e->name, at);
+    if (name.p[-1] == '"') name = unescaped(s, name);
+    if (!name.p) return no_memory(s);
+    if (!s->family || !str_eq(s->family->name, name)) {
+        int rc = begin_family(s, name, at);
         if (rc < 0) return rc;
     }
     if (s->family->samples) {
@@ -229,7 +235,8 @@ static size_t check_pairs(struct strict *s, struct str set, bool exemplar)
     while (next_pair(&p, &pair, &comma)) {
         struct expo_place at = {s->line, (int)(pair.name.p - s->line_start) + 1,
                                 (int)MAX(pair.name.len, (size_t)1)};
-        if (pair.quoted) strict_fail(s, at, "OpenMetrics 1.0 has no names in quotes");
+        if (pair.quoted && !s->in->quoted_names)
+            strict_fail(s, at, "OpenMetrics 1.0 has no names in quotes");
         total += runes(pair.name) + (exemplar ? runes_unescaped(s, pair.value) : 0);
         for (size_t i = 0; exemplar && i < count; i++)
             if (str_eq(names[i], pair.name))

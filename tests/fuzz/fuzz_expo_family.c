@@ -59,7 +59,8 @@ static void judge(struct str text, bool strict)
 {
     struct families f;
     struct diags diags;
-    struct expo_input in = {text, "fuzz", &diags};
+    struct expo_input in = {
+        .text = text, .file = "fuzz", .diags = &diags, .quoted_names = text.len % 2};
     families_init(&f, ARENA);
     diags_init(&diags);
     int rc = strict ? families_read_strict(&f, &in) : families_read_text(&f, &in);

@@ -182,7 +182,8 @@ static inline bool case_families(struct trial *t, const json_t *c)
     struct families f;
     struct errmsg err = {0};
     const json_t *want = json_object_get(c, "families");
-    struct expo_input in = {text_of(&t->arena, c, "input"), "input", &diags};
+    struct expo_input in = {
+        .text = text_of(&t->arena, c, "input"), .file = "input", .diags = &diags};
     diags_init(&diags);
     families_init(&f, TRIAL_ARENA);
     int rc = families_read_text(&f, &in);
@@ -201,7 +202,8 @@ static inline bool case_strict(struct trial *t, const json_t *c)
     struct diags diags;
     struct families f;
     struct errmsg err = {0};
-    struct expo_input in = {text_of(&t->arena, c, "input"), "input", &diags};
+    struct expo_input in = {
+        .text = text_of(&t->arena, c, "input"), .file = "input", .diags = &diags};
     diags_init(&diags);
     families_init(&f, TRIAL_ARENA);
     int rc = families_read_strict(&f, &in);

@@ -96,7 +96,7 @@ static void scrapers_get_what_they_accept(void **state)
          "*;q=0.1",                                                 V1 "; escaping=allow-utf-8", ESCAPING_NONE       },
         {"application/openmetrics-text;version=1.0.0,application/"
          "openmetrics-text;version=0.0.1;q=0.75,"
-         "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",                                                                   PLAIN,                                                      ESCAPING_UNDERSCORES  },
+         "text/plain;version=0.0.4;q=0.5,*/*;q=0.1",                PLAIN,                       ESCAPING_UNDERSCORES},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct exposition_format f = exposition_negotiate(rows[i].accept);
@@ -136,7 +136,7 @@ static void names_are_written_as_asked(void **state)
 static void read_text(struct families *f, struct str text)
 {
     struct diags diags;
-    struct expo_input in = {text, "t", &diags};
+    struct expo_input in = {.text = text, .file = "t", .diags = &diags};
     diags_init(&diags);
     families_init(f, 64 << 20);
     int rc = families_read_text(f, &in);

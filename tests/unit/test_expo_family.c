@@ -26,7 +26,7 @@ struct judged {
 
 static void judge(struct judged *j, read_fn *read, struct str text, bool lint)
 {
-    struct expo_input in = {text, "t", &j->diags};
+    struct expo_input in = {.text = text, .file = "t", .diags = &j->diags};
     families_init(&j->f, ARENA);
     diags_init(&j->diags);
     j->rc = read(&j->f, &in);
@@ -65,25 +65,25 @@ static void strict_takes_what_is_right(void **state)
 {
     UNUSED(state);
     static const struct row rows[] = {
-        {"# EOF",                                                                       ""          },
-        {"# EOF\n",                                                                     ""          },
-        {"a 1\nb{} 2\n# EOF\n",                                                         ""          },
-        {"# TYPE a counter\n# UNIT a \n# HELP a \n# EOF\n",                             ""          },
-        {"# TYPE a_s counter\n# UNIT a_s s\na_s_total 1\na_s_created 5\n# EOF\n",       ""          },
-        {"# TYPE a counter\na_total 1 2 # {x=\"y\"} 3 4\n# EOF\n",                      ""          },
+        {"# EOF",                                                                                   ""},
+        {"# EOF\n",                                                                                 ""},
+        {"a 1\nb{} 2\n# EOF\n",                                                                     ""},
+        {"# TYPE a counter\n# UNIT a \n# HELP a \n# EOF\n",                                         ""},
+        {"# TYPE a_s counter\n# UNIT a_s s\na_s_total 1\na_s_created 5\n# EOF\n",                   ""},
+        {"# TYPE a counter\na_total 1 2 # {x=\"y\"} 3 4\n# EOF\n",                                  ""},
         {"# TYPE a histogram\na_bucket{le=\"1\"} 0 # {} 1\na_bucket{le=\"+Inf\"} 2\n"
-         "a_count 2\na_sum 3\na_created 4\n# EOF\n",                           ""          },
-        {"# TYPE a histogram\na_bucket{le=\"-1\"} 0\na_bucket{le=\"+Inf\"} 2\n# EOF\n", ""          },
+         "a_count 2\na_sum 3\na_created 4\n# EOF\n",                                       ""},
+        {"# TYPE a histogram\na_bucket{le=\"-1\"} 0\na_bucket{le=\"+Inf\"} 2\n# EOF\n",             ""},
         {"# TYPE a gaugehistogram\na_bucket{le=\"-1\"} 0\na_bucket{le=\"+Inf\"} 2\na_gcount 2\n"
-         "a_gsum -3\n# EOF\n",                                                 ""          },
+         "a_gsum -3\n# EOF\n",                                                             ""},
         {"# TYPE a summary\na{quantile=\"0\"} NaN\na{quantile=\"1\"} 2\na_count 1\na_sum 2\n# "
-         "EOF\n",                                                                              ""                                                                                    },
-        {"# TYPE a info\na_info{x=\"1\"} 1 2\na_info{x=\"2\"} 1 1\n# EOF\n",                                                                             ""},
-        {"# TYPE a stateset\na{a=\"x\"} 1\na{a=\"y\"} 0\na{a=\"x\",b=\"2\"} 1\n# EOF\n",                                                                             ""                                                                        },
+         "EOF\n",                                                                          ""},
+        {"# TYPE a info\na_info{x=\"1\"} 1 2\na_info{x=\"2\"} 1 1\n# EOF\n",                        ""},
+        {"# TYPE a stateset\na{a=\"x\"} 1\na{a=\"y\"} 0\na{a=\"x\",b=\"2\"} 1\n# EOF\n",            ""},
         {"# TYPE a gauge\na{x=\"1\"} 1 0\na{x=\"1\"} 2 0\na{x=\"1\"} 3 1\na{x=\"2\"} 1 0\n# EOF\n",
-         ""},
-        {"# TYPE a histogram\na_bucket{le=\"+Inf\"} 1 1\na_bucket{le=\"+Inf\"} 0 2\n# EOF\n",                                                                             ""                                                                              },
-        {"# TYPE a gauge\na{x=\"# {\"} 1\na{x=\",}\\\"\"} 2\n# EOF\n",                                                                             ""},
+         ""                                                                                           },
+        {"# TYPE a histogram\na_bucket{le=\"+Inf\"} 1 1\na_bucket{le=\"+Inf\"} 0 2\n# EOF\n",       ""},
+        {"# TYPE a gauge\na{x=\"# {\"} 1\na{x=\",}\\\"\"} 2\n# EOF\n",                              ""},
     };
     check_rows(families_read_strict, false, rows, COUNT(rows));
 }
@@ -172,30 +172,30 @@ static void strict_knows_histograms(void **state)
     UNUSED(state);
     static const struct row rows[] = {
         {"# TYPE a histogram\na_sum 1\n# EOF\n",
-         "2:1 a histogram needs a bucket with le=\"+Inf\", its last"                                                                  },
+         "2:1 a histogram needs a bucket with le=\"+Inf\", its last"                                                                                        },
         {"# TYPE a histogram\na_bucket{le=\"-Inf\"} 1\n# EOF\n",
-         "2:1 a histogram needs a bucket with le=\"+Inf\", its last"                                                                  },
+         "2:1 a histogram needs a bucket with le=\"+Inf\", its last"                                                                                        },
         {"# TYPE a histogram\na_bucket{le=\"2\"} 1\na_bucket{le=\"1\"} 1\n# EOF\n",
-         "3:1 buckets are not in order: le=\"1\""                                                                                     },
+         "3:1 buckets are not in order: le=\"1\""                                                                                                           },
         {"# TYPE a histogram\na_bucket{le=\"1\"} 2\na_bucket{le=\"2\"} 1\na_bucket{le=\"+Inf\"} "
-         "2\n# EOF\n",                                                                          "3:18 buckets are cumulative: this one has fewer than the last"                                                                                                                 },
+         "2\n# EOF\n",                                                              "3:18 buckets are cumulative: this one has fewer than the last"},
         {"# TYPE a histogram\na_bucket{le=\"+Inf\"} 1\na_count 2\na_sum 1\n# EOF\n",
-         "2:1 _count is not what the bucket with le=\"+Inf\" says"},
+         "2:1 _count is not what the bucket with le=\"+Inf\" says"                                                                                          },
         {"# TYPE a histogram\na_bucket{le=\"+Inf\"} 1\na_count 1\n# EOF\n",
-         "2:1 _count needs _sum beside it"                                                                                                                          },
+         "2:1 _count needs _sum beside it"                                                                                                                  },
         {"# TYPE a histogram\na_bucket{le=\"+Inf\"} 1\na_sum 1\n# EOF\n",
-         "2:1 _sum needs _count beside it"},
+         "2:1 _sum needs _count beside it"                                                                                                                  },
         {"# TYPE a gaugehistogram\na_bucket{le=\"+Inf\"} 1\na_gsum 1\n# EOF\n",
-         "2:1 _gsum needs _gcount beside it"                                                                                                                    },
+         "2:1 _gsum needs _gcount beside it"                                                                                                                },
         {"# TYPE a histogram\na_bucket{le=\"-1\"} 1\na_bucket{le=\"+Inf\"} 1\na_count 1\na_sum "
-         "1\n# EOF\n",                                                                         "2:1 a histogram with negative bounds has no _sum"       },
+         "1\n# EOF\n",                                                              "2:1 a histogram with negative bounds has no _sum"             },
         {"# TYPE a gaugehistogram\na_bucket{le=\"+Inf\"} 1\na_gcount 1\na_gsum -1\n# EOF\n",
-         "2:1 _gsum is negative, though no bound is"},
+         "2:1 _gsum is negative, though no bound is"                                                                                                        },
         {"# TYPE a histogram\na_bucket{x=\"1\",le=\"+Inf\"} 1\na_bucket{x=\"2\",le=\"1\"} 1\n# "
-         "EOF\n",                               "3:1 a histogram needs a bucket with le=\"+Inf\", its last"                                                                                       },
+         "EOF\n",                                                                   "3:1 a histogram needs a bucket with le=\"+Inf\", its last"    },
  /* a line that cannot be read is the only problem of its family */
         {"# TYPE a histogram\na_bucket{le=\"1\"} 1\na_bucket{le=\"+Inf\"} x\n# EOF\n",
-         "3:22 unsupported character in float at end of line"                           },
+         "3:22 unsupported character in float at end of line"                                                                                               },
     };
     check_rows(families_read_strict, false, rows, COUNT(rows));
 }
@@ -220,6 +220,29 @@ static void strict_knows_exemplars(void **state)
          "2:11 the labels of an exemplar are longer than 128 characters: 129"},
     };
     check_rows(families_read_strict, false, rows, COUNT(rows));
+}
+
+/* What Prometheus 3 writes for names in UTF-8, when that is allowed. */
+static void names_may_be_quoted(void **state)
+{
+    UNUSED(state);
+    struct str text =
+        STR("# TYPE \"a.\\\"b\" counter\n{\"a.\\\"b_total\",\"l.x\"=\"y\"} 1\n# EOF\n");
+    struct diags diags;
+    struct families f;
+    struct expo_input in = {.text = text, .file = "t", .diags = &diags, .quoted_names = true};
+    diags_init(&diags);
+    families_init(&f, ARENA);
+    assert_int_equal(families_read_strict(&f, &in), 0);
+    assert_int_equal(f.count, 1);
+    assert_true(str_eq(f.first->name, STR("a.\"b")));
+    assert_true(str_eq(f.first->samples->name, STR("a.\"b_total")));
+    families_release(&f);
+    in.quoted_names = false;
+    families_init(&f, ARENA);
+    assert_int_equal(families_read_strict(&f, &in), E_PARSE);
+    families_release(&f);
+    diags_release(&diags);
 }
 
 /* All problems of a text, not only the first. */
@@ -378,8 +401,8 @@ static void memory_has_a_ceiling(void **state)
         buf_addf(&text, "m%d{a=\"b\"} 1\n", i);
     buf_addstr(&text, "# EOF\n");
     struct expo_input in = {
-        {text.p, text.len},
-        "t", &diags
+        .text = {text.p, text.len},
+          .file = "t", .diags = &diags
     };
     read_fn *const readers[] = {families_read_text, families_read_strict};
     for (size_t i = 0; i < COUNT(readers); i++) {
@@ -406,6 +429,7 @@ int main(void)
         cmocka_unit_test(strict_knows_the_types),
         cmocka_unit_test(strict_knows_histograms),
         cmocka_unit_test(strict_knows_exemplars),
+        cmocka_unit_test(names_may_be_quoted),
         cmocka_unit_test(strict_goes_on),
         cmocka_unit_test(text_is_read_as_expfmt_reads_it),
         cmocka_unit_test(families_hold_what_was_written),
