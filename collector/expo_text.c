@@ -376,34 +376,39 @@ static int keep_sample(struct text_reader *r, const struct sample_line *s,
     return 0;
 }
 
+/* Name and labels. */
+static int read_series(struct text_reader *r, struct sample_line *s)
+{
+    struct str name = STR("");
+    int rc = 0;
+    if (!s->in_braces) {
+        rc = read_name(r, true, &name);
+        if (rc < 0) return rc;
+        s->at.width = (int)MAX(name.len, (size_t)1);
+        if ((rc = set_family(r, s, name)) < 0) return rc;
+        skip_blanks(r);
+    }
+    if (!at(r, '{')) return 0;
+    r->p++;
+    return read_labels(r, s);
+}
+
 static int read_sample(struct text_reader *r)
 {
     struct sample_line s;
     struct family_sample numbers = {0};
-    struct str name;
-    int rc = 0;
     s.family = NULL;
     s.name = STR("");
     s.count = 0;
     s.has_bound = false;
     s.in_braces = at(r, '{');
     s.at = (struct expo_place){r->line, (int)(r->p - r->start) + 1, 1};
-    if (!s.in_braces) {
-        rc = read_name(r, true, &name);
-        if (rc == 0) s.at.width = (int)MAX(name.len, (size_t)1);
-        if (rc == 0) rc = set_family(r, &s, name);
-        skip_blanks(r);
-    }
-    if (rc == 0 && at(r, '{')) {
-        r->p++;
-        rc = read_labels(r, &s);
-    }
+    int rc = read_series(r, &s);
+    if (!s.family) return rc;
     if (rc == 0) rc = read_numbers(r, &s, &numbers);
-    if (rc < 0) {
-        if (s.family) s.family->broken = true;
-        return rc;
-    }
-    return keep_sample(r, &s, &numbers);
+    if (rc == 0) return keep_sample(r, &s, &numbers);
+    s.family->broken = true;
+    return rc;
 }
 
 static int read_line(struct text_reader *r)
