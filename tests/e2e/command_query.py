@@ -230,6 +230,21 @@ def test_explain_is_a_tree():
         check("explains nothing" in run.stderr, run.stderr)
 
 
+def test_the_daemon_explains():
+    now = int(time.time()) - 100
+    with Daemon() as d:
+        d.write("\n".join("m,host=h%d v_total=%d %d" % (h, i, now + i) for h in (1, 2) for i in range(60)), precision="s")
+        for extra in (["--time", str(now + 59)], ["--start", str(now + 30), "--end", str(now + 59), "--step", "1s"]):
+            run = tocsin("query", "sum(rate(m_v_total[10s])) + 1", "--url", d.url(), "--explain", "-o", "csv", *extra)
+            equal((run.returncode, run.stderr), (0, ""))
+            nodes = list(csv.DictReader(io.StringIO(run.stdout)))
+            equal([(n["depth"], n["expr"]) for n in nodes],
+                  [("0", "sum(rate(m_v_total[10s])) + 1"), ("1", "sum(rate(m_v_total[10s]))"),
+                   ("2", "rate(m_v_total[10s])"), ("3", "m_v_total[10s]"), ("1", "1")])
+            equal([n["series"] for n in nodes[:4]], ["1", "1", "2", "2"])
+            check(int(nodes[3]["samples"]) >= 20 and float(nodes[0]["totalTimeMs"]) > 0, nodes)
+
+
 # --- servers that say no, or nothing ---
 
 
