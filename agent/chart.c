@@ -217,30 +217,39 @@ static int put_entry(struct drawing *d, size_t series, int room, struct buf *out
     return width;
 }
 
-/* Entries fill lines as words do; what does not fit in the lines there are is counted. */
+struct flow {
+    int line, at; /* lines begun, columns taken of the last */
+};
+
+/* Entries fill lines as words do; false when there is no line left. */
+static bool put_flowing(struct drawing *d, struct flow *f, const struct buf *entry, int width)
+{
+    bool wraps = f->at > 0 && f->at + 2 + width > d->columns;
+    if (wraps && f->line == d->legend_lines) return false;
+    if (wraps) {
+        buf_addch(d->out, '\n');
+        *f = (struct flow){.line = f->line + 1};
+    }
+    buf_addf(d->out, "%s%s", f->at ? "  " : "", entry->p ? entry->p : "");
+    f->at += width + (f->at ? 2 : 0);
+    return true;
+}
+
+/* What does not fit in the lines there are is counted. */
 static void put_legend(struct drawing *d)
 {
-    int line = 1, at = 0;
-    size_t i = 0;
-    for (; i < d->c->count; i++) {
+    struct flow f = {.line = 1};
+    bool room = true;
+    size_t shown = 0;
+    while (shown < d->c->count && room) {
         struct buf entry = BUF_INIT(1 << 16);
-        int width = put_entry(d, i, d->columns, &entry);
-        bool wraps = at > 0 && at + 2 + width > d->columns;
-        bool full = wraps && line == d->legend_lines;
-        if (wraps && !full) {
-            buf_addch(d->out, '\n');
-            line++;
-            at = 0;
-        }
-        if (!full) {
-            buf_addf(d->out, "%s%s", at ? "  " : "", entry.p ? entry.p : "");
-            at += width + (at ? 2 : 0);
-        }
+        int width = put_entry(d, shown, d->columns, &entry);
+        room = put_flowing(d, &f, &entry, width);
+        shown += room;
         buf_release(&entry);
-        if (full) break;
     }
     if (d->c->count) buf_addch(d->out, '\n');
-    if (i < d->c->count) buf_addf(d->out, "and %zu more\n", d->c->count - i);
+    if (!room) buf_addf(d->out, "and %zu more\n", d->c->count - shown);
 }
 
 int chart_draw(const struct chart *c, struct buf *out)

@@ -272,6 +272,19 @@ static int kills_alone(struct judge *j, const struct expr *selector, const struc
     return code;
 }
 
+/* A matcher that leaves nothing: what to say of it. before: what there was without it. */
+static int blame(struct judge *j, const struct part *before, const struct matcher *m,
+                 struct verdict *v, struct buf *hint)
+{
+    struct part name;
+    bool alone = true;
+    int code = kills_alone(j, before->of, m, &alone);
+    if (code != EXIT_OK) return code;
+    start_part(&name, before->of);
+    v->kind = alone ? VERDICT_UNKNOWN : VERDICT_APART;
+    return hint_of_value(j, alone ? &name : before, m, !alone, hint);
+}
+
 static int find_culprit(struct judge *j, const struct expr *selector, struct verdict *v,
                         struct buf *hint)
 {
@@ -286,13 +299,7 @@ static int find_culprit(struct judge *j, const struct expr *selector, struct ver
         with = before;
         add_to_part(&with, m);
         code = exists(j, &with, &some);
-        if (code == EXIT_OK && !some) {
-            bool alone = true;
-            code = kills_alone(j, selector, m, &alone);
-            if (alone) start_part(&before, selector);
-            v->kind = alone ? VERDICT_UNKNOWN : VERDICT_APART;
-            return code == EXIT_OK ? hint_of_value(j, &before, m, !alone, hint) : code;
-        }
+        if (code == EXIT_OK && !some) return blame(j, &before, m, v, hint);
         before = with;
     }
     if (code == EXIT_OK) v->kind = VERDICT_FOUND; /* series came while we asked */
