@@ -300,7 +300,7 @@ static int end_meta(struct remote_answer *a)
 #define ANY     (~0u)
 
 /* A value of one of the types, at a place, under a key (NULL: any), in an answer of these kinds:
- * to and begin where it is a container, take where it is not. */
+ * to and begin where it is a container, take where it is not. In the order of places. */
 static const struct row {
     enum place in;
     const char *key;
@@ -360,16 +360,29 @@ static const struct {
       [PLACE_UNKNOWN] = {false, NULL      },
 };
 
+/* The first row of a place, or of one after it: rows stand in the order of places. */
+static size_t first_row(enum place at)
+{
+    size_t lo = 0, hi = COUNT(rows);
+    while (lo < hi) {
+        size_t mid = (lo + hi) / 2;
+        if (rows[mid].in < at)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
 /* The row of a value; NULL with *known when only the type is wrong. */
 static const struct row *find_row(const struct remote_answer *a, enum json_event e, bool *known)
 {
     enum place at = a->stack[a->depth];
     struct str key = {a->key.p ? a->key.p : "", a->key.len};
     *known = false;
-    for (size_t i = 0; i < COUNT(rows); i++) {
+    for (size_t i = first_row(at); i < COUNT(rows) && rows[i].in == at; i++) {
         const struct row *r = &rows[i];
-        if (r->in != at || !(r->kinds & BIT(a->kind))) continue;
-        if (r->key && !str_eq(key, str_of(r->key))) continue;
+        if (!(r->kinds & BIT(a->kind)) || (r->key && !str_eq(key, str_of(r->key)))) continue;
         *known = true;
         if (r->types & BIT(e)) return r;
     }
