@@ -6,14 +6,21 @@
 
 #include <errno.h>
 #include <pcre2.h>
+#include <stdlib.h>
 
 #include "core/mem.h"
 #include "core/regex_int.h"
 
-enum { MATCH_LIMIT = 1000000, ARENA_BYTES = 64 << 10, REPLACED_MAX = 100000 };
+enum {
+    MATCH_LIMIT = 1000000,
+    TRANSLATED_MAX = 4 * REGEX_SET_MAX,
+    ARENA_BYTES =
+        4 << 20, /* 32 bytes for each of 32,768 empty literals, twice when in parentheses */
+    REPLACED_MAX = 100000,
+};
 
 struct regex {
-    pcre2_code *code;
+    pcre2_code *code; /* NULL: the shape's literals, sorted, are all there is */
     pcre2_match_context *limits;
     struct arena arena;
     struct regex_shape shape;
@@ -41,6 +48,49 @@ static int compile(struct regex *r, struct buf *translated, struct errmsg *err)
     return 0;
 }
 
+/* The inside of "(...)", or the pattern itself. */
+static struct str without_parentheses(struct str s)
+{
+    bool wrapped = s.len > 2 && s.p[0] == '(' && s.p[1] != '?' && s.p[s.len - 1] == ')';
+    return wrapped ? (struct str){s.p + 1, s.len - 2} : s;
+}
+
+/* Grafana writes the values of a variable as "(a|b|c)": a set of literals too, with one group. */
+static void find_wrapped_set(struct regex *r, struct str pattern)
+{
+    struct regex_shape inner;
+    struct buf translated = BUF_INIT(TRANSLATED_MAX);
+    struct str inside = without_parentheses(pattern);
+    if (inside.len < pattern.len && r->shape.literal_count == 0 &&
+        regex_translate(inside, &r->arena, &translated, &inner, NULL) == 0) {
+        r->shape.literals = inner.literals;
+        r->shape.literal_count = inner.literal_count;
+    }
+    buf_release(&translated);
+}
+
+static int compare_literals(const void *a, const void *b)
+{
+    const struct str *x = a, *y = b;
+    return str_cmp(*x, *y);
+}
+
+/* Whether the pattern is a set of literals that needs no PCRE2. */
+static bool become_set(struct regex *r, struct str pattern)
+{
+    if (!r->anchored) return false;
+    find_wrapped_set(r, pattern);
+    if (r->shape.literal_count == 0) return false;
+    qsort(r->shape.literals, r->shape.literal_count, sizeof r->shape.literals[0], compare_literals);
+    return true;
+}
+
+static bool in_set(const struct regex *r, struct str text)
+{
+    return bsearch(&text, r->shape.literals, r->shape.literal_count, sizeof r->shape.literals[0],
+                   compare_literals) != NULL;
+}
+
 int regex_new(struct regex **out, struct str pattern, int flags, struct errmsg *err)
 {
     *out = NULL;
@@ -48,11 +98,13 @@ int regex_new(struct regex **out, struct str pattern, int flags, struct errmsg *
     if (!r) return errmsg_set(err, -ENOMEM, "out of memory");
     arena_init(&r->arena, ARENA_BYTES);
     r->anchored = flags & REGEX_ANCHORED;
-    struct buf translated = BUF_INIT(ARENA_BYTES);
+    struct buf translated = BUF_INIT(TRANSLATED_MAX);
     int rc = regex_translate(pattern, &r->arena, &translated, &r->shape, err);
+    bool set = rc == 0 && become_set(r, pattern);
+    if (rc == 0 && !set && pattern.len > REGEX_PATTERN_MAX) rc = E_TOO_BIG;
     if (rc == E_LIMIT || rc == E_TOO_BIG)
         rc = errmsg_set(err, E_TOO_BIG, "error parsing regexp: expression too large");
-    if (!rc) rc = compile(r, &translated, err);
+    if (rc == 0 && !set) rc = compile(r, &translated, err);
     buf_release(&translated);
     if (rc) {
         regex_free(r);
@@ -83,6 +135,7 @@ static int match_at(const struct regex *r, struct str text, size_t from, pcre2_m
 
 int regex_match(const struct regex *r, struct str text)
 {
+    if (!r->code) return in_set(r, text);
     pcre2_match_data *data = pcre2_match_data_create(1, NULL);
     if (!data) return -ENOMEM;
     int rc = match_at(r, text, 0, data);
@@ -167,6 +220,12 @@ static void expand(const struct regex *r, struct str text, const PCRE2_SIZE *ove
 int regex_expand(const struct regex *r, struct str text, struct str template, struct buf *out)
 {
     if (!text.p) text = STR("");
+    if (!r->code) {
+        const PCRE2_SIZE all[] = {0, text.len, 0, text.len}; /* the parentheses hold it whole */
+        if (!in_set(r, text)) return 0;
+        expand(r, text, all, template, out);
+        return out->err ? out->err : 1;
+    }
     pcre2_match_data *data = pcre2_match_data_create_from_pattern(r->code, NULL);
     if (!data) return -ENOMEM;
     int rc = match_at(r, text, 0, data);

@@ -2,7 +2,8 @@
  *
  * A gate accepts RE2's syntax alone before PCRE2 sees the pattern: no look-around, back-references,
  * possessive or recursive forms, (*VERBS), repeats over 1,000; \v \h \R \Q..\E \z \A \C \pN (?P<n>)
- * mean what they mean in RE2. Patterns are at most 4 KiB. Options: DOTALL UTF UCP DOLLAR_ENDONLY
+ * mean what they mean in RE2. Patterns are at most 4 KiB; anchored sets of literals ("a|b|c", also
+ * in parentheses), 64 KiB: they are looked up and never reach PCRE2. Options: DOTALL UTF UCP DOLLAR_ENDONLY
  * MATCH_INVALID_UTF; match limit set, so a hostile pattern is an error, not a hang; interpreter
  * where JIT is forbidden. Compiled patterns are immutable and may be matched from any thread.
  *
@@ -25,8 +26,8 @@ int regex_new(struct regex **out, struct str pattern, int flags, struct errmsg *
 void regex_free(struct regex *r);
 /* 1 match, 0 none, < 0 when the match limit was hit. */
 int regex_match(const struct regex *r, struct str text) MUST_CHECK;
-/* The literals an anchored pattern is nothing but an alternation of ("a|b|c", case-sensitive, at
- * most 256), or 0 when it is anything else. The array and texts live as long as r. */
+/* The literals an anchored pattern is nothing but an alternation of ("a|b|c" or "(a|b|c)",
+ * case-sensitive), sorted, or 0 when it is anything else. The array and texts live as long as r. */
 size_t regex_literals(const struct regex *r, const struct str **out);
 /* A literal every matching text must start with; may be empty. Lives as long as r. */
 struct str regex_prefix(const struct regex *r);

@@ -23,6 +23,7 @@ struct gate {
     int depth;
     struct regex_shape *shape;
     /* literal tracking */
+    size_t literals_max; /* room in shape->literals */
     struct buf literal;  /* of the alternative being read */
     size_t literal_last; /* bytes of its last character: what a repeat takes back */
     bool only_literals;  /* nothing but characters and top-level '|' so far */
@@ -119,7 +120,7 @@ static void repeat_literal(struct gate *g)
 static int end_alternative(struct gate *g)
 {
     struct regex_shape *s = g->shape;
-    if (!g->only_literals || s->literal_count >= REGEX_LITERALS_MAX) {
+    if (!g->only_literals || s->literal_count >= g->literals_max) {
         g->only_literals = false;
         return 0;
     }
@@ -656,14 +657,16 @@ int regex_translate(struct str pattern, struct arena *a, struct buf *out, struct
                     struct errmsg *err)
 {
     *shape = (struct regex_shape){0};
-    if (pattern.len > REGEX_PATTERN_MAX)
+    if (pattern.len > REGEX_SET_MAX)
         return errmsg_set(err, E_TOO_BIG, "error parsing regexp: expression too large");
     if (!str_is_utf8(pattern))
         return errmsg_set(err, E_PARSE, "error parsing regexp: invalid UTF-8");
-    size_t groups = 1;
-    for (size_t i = 0; i < pattern.len; i++)
+    size_t groups = 1, literals = 1;
+    for (size_t i = 0; i < pattern.len; i++) {
         groups += pattern.p[i] == '(';
-    shape->literals = arena_array(a, REGEX_LITERALS_MAX, sizeof *shape->literals);
+        literals += pattern.p[i] == '|';
+    }
+    shape->literals = arena_array(a, literals, sizeof *shape->literals);
     shape->group_names = arena_array(a, groups, sizeof *shape->group_names);
     if (!shape->literals || !shape->group_names) return a->err;
     struct gate g = {
@@ -672,7 +675,8 @@ int regex_translate(struct str pattern, struct arena *a, struct buf *out, struct
         .arena = a,
         .err = err,
         .shape = shape,
-        .literal = BUF_INIT(4 * REGEX_PATTERN_MAX),
+        .literals_max = literals,
+        .literal = BUF_INIT(4 * REGEX_SET_MAX),
         .only_literals = true,
         .prefix_open = true,
     };

@@ -8,7 +8,7 @@
 #include "core/buf.h"
 #include "core/str.h"
 
-enum { REGEX_PATTERN_MAX = 4096, REGEX_REPEAT_MAX = 1000, REGEX_LITERALS_MAX = 256 };
+enum { REGEX_PATTERN_MAX = 4096, REGEX_SET_MAX = 64 << 10, REGEX_REPEAT_MAX = 1000 };
 
 /* What the gate learned of a pattern; texts live in the arena. */
 struct regex_shape {
@@ -20,7 +20,8 @@ struct regex_shape {
 };
 
 /* Reads pattern as Go's regexp does and appends PCRE2's spelling of it to out. E_PARSE with column
- * and Go's wording when it is not RE2 syntax. */
+ * and Go's wording when it is not RE2 syntax. Takes REGEX_SET_MAX bytes: what is no set of literals
+ * and longer than REGEX_PATTERN_MAX is the caller's to refuse. */
 int regex_translate(struct str pattern, struct arena *a, struct buf *out, struct regex_shape *shape,
                     struct errmsg *err) MUST_CHECK;
 

@@ -164,7 +164,7 @@ static void limits(struct buf *out)
              "| limit | value |\n| --- | --- |\n"
              "| text of a query | 1 MiB |\n"
              "| height of the tree, chains of operators included | %d levels |\n"
-             "| a regular expression | 4 KiB, and a match limit |\n"
+             "| a regular expression | 4 KiB, and a match limit; a set of literals, 64 KiB |\n"
              "| values of one series description | %s |\n",
              PROMQL_MAX_DEPTH, text);
 }

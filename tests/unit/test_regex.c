@@ -130,7 +130,11 @@ static void literals_and_prefixes_are_seen(void **state)
         {"fo+",         0, "f"  },
         {"(?i)foo",     0, ""   },
         {"a|b.*",       0, ""   },
-        {"(a|b)",       0, ""   },
+        {"(a|b)",       2, ""   },
+        {"(a|b)|c",     0, ""   },
+        {"(a)|(b)",     0, ""   },
+        {"(?:a|b)",     0, ""   },
+        {"(a|b\\))",     2, ""   },
         {"\\Qx.y\\E",   1, "x.y"},
         {"",            1, ""   },
         {"a|",          2, ""   },
@@ -144,6 +148,46 @@ static void literals_and_prefixes_are_seen(void **state)
         assert_true(str_eq(regex_prefix(r), str_of(rows[i].prefix)));
         regex_free(r);
     }
+}
+
+/* As Grafana writes a variable with many values. */
+static void large_sets_of_literals_are_looked_up(void **state)
+{
+    struct buf set = BUF_INIT(1 << 20), other = BUF_INIT(1 << 20);
+    struct regex *r;
+    struct errmsg err = {0};
+    struct buf out = BUF_INIT(100);
+    UNUSED(state);
+    buf_addch(&set, '(');
+    for (int i = 0; i < 2000; i++)
+        buf_addf(&set, "%snode-%d\\.example", i ? "|" : "", i * 7 % 2000);
+    buf_addch(&set, ')');
+    assert_int_equal(regex_new(&r, (struct str){set.p, set.len}, REGEX_ANCHORED, &err), 0);
+    assert_int_equal(regex_match(r, STR("node-0.example")), 1);
+    assert_int_equal(regex_match(r, STR("node-1999.example")), 1);
+    assert_int_equal(regex_match(r, STR("node-2000.example")), 0);
+    assert_int_equal(regex_match(r, STR("node-1xexample")), 0);
+    assert_int_equal(regex_match(r, STR("node-1.example\n")), 0);
+    assert_int_equal(regex_match(r, (struct str){NULL, 0}), 0);
+    assert_int_equal(regex_expand(r, STR("node-5.example"), STR("<$1|$0|$2>"), &out), 1);
+    assert_string_equal(out.p, "<node-5.example|node-5.example|>");
+    assert_int_equal(regex_expand(r, STR("x"), STR("$1"), &out), 0);
+    regex_free(r);
+    buf_addstr(&set, "|x.*"); /* no set any more, and too large for a pattern */
+    assert_int_equal(regex_new(&r, (struct str){set.p, set.len}, REGEX_ANCHORED, &err), E_TOO_BIG);
+    for (int i = 0; i < 5000; i++)
+        buf_addstr(&other, "a|");
+    assert_int_equal(regex_new(&r, (struct str){other.p, other.len}, 0, &err), E_TOO_BIG);
+    while (other.len <= 64 << 10)
+        buf_addstr(&other, "|");
+    assert_int_equal(regex_new(&r, (struct str){other.p, other.len}, REGEX_ANCHORED, &err),
+                     E_TOO_BIG);
+    assert_int_equal(regex_new(&r, (struct str){other.p, 64 << 10}, REGEX_ANCHORED, &err), 0);
+    assert_int_equal(regex_match(r, (struct str){NULL, 0}), 1);
+    regex_free(r);
+    buf_release(&set);
+    buf_release(&other);
+    buf_release(&out);
 }
 
 static void templates_expand_as_in_go(void **state)
@@ -203,6 +247,7 @@ int main(void)
         cmocka_unit_test(hostile_pattern_ends_in_an_error),
         cmocka_unit_test(invalid_text_is_searched_all_the_same),
         cmocka_unit_test(literals_and_prefixes_are_seen),
+        cmocka_unit_test(large_sets_of_literals_are_looked_up),
         cmocka_unit_test(templates_expand_as_in_go),
         cmocka_unit_test(every_match_is_replaced),
     };
