@@ -87,6 +87,8 @@ static inline bool cmd_is_choice(const char *arg)
 int cmd_fail(int code, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The same as "note: ...", unless the call is quiet (-q). */
 void cmd_note(const struct cmd *c, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* Appends standard input to its end: 0, -errno, or what the buffer says. */
+int cmd_read_stdin(struct buf *out) MUST_CHECK;
 /* Writes to stdout: 0; E_CANCELED when nobody reads any more, which is no failure and is not told
  * (a pipe into head); -errno, told. */
 int cmd_write(struct str text) MUST_CHECK;

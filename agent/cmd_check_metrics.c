@@ -6,9 +6,7 @@
  * letter, and nothing else is looked at.
  *
  * SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "agent/cmds.h"
 #include "collector/expo_family.h"
@@ -25,24 +23,12 @@ const struct cmd_option check_metrics_options[] = {
 };
 // clang-format on
 
-static int read_stdin(struct buf *out)
-{
-    char piece[1 << 16];
-    ssize_t n;
-    while ((n = read(STDIN_FILENO, piece, sizeof piece)) != 0) {
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return -errno;
-        if (buf_add(out, piece, (size_t)n) < 0) return out->err;
-    }
-    return 0;
-}
-
 /* The text into out. */
 static int read_input(const char *path, struct buf *out)
 {
     char *text = NULL;
     size_t len = 0;
-    if (strcmp(path, "-") == 0) return read_stdin(out);
+    if (strcmp(path, "-") == 0) return cmd_read_stdin(out);
     int rc = env_read_file(env_system(), path, INPUT_MAX, &text, &len);
     if (rc == 0) rc = buf_add(out, text, len);
     mem_free(text);

@@ -1,9 +1,11 @@
-/* cmd_output.c -- what a subcommand says: data to stdout, everything else to stderr.
+/* cmd_output.c -- what a subcommand says: data to stdout, everything else to stderr; and what it
+ * reads.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "agent/cmd.h"
 
@@ -32,6 +34,18 @@ void cmd_note(const struct cmd *c, const char *fmt, ...)
     va_start(ap, fmt);
     say("note", fmt, ap);
     va_end(ap);
+}
+
+int cmd_read_stdin(struct buf *out)
+{
+    char piece[1 << 14];
+    ssize_t n;
+    while ((n = read(STDIN_FILENO, piece, sizeof piece)) != 0) {
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return -errno;
+        if (buf_add(out, piece, (size_t)n) < 0) return out->err;
+    }
+    return 0;
 }
 
 int cmd_write(struct str text)

@@ -31,30 +31,16 @@ const struct cmd_option query_options[] = {
 
 /* --- arguments --- */
 
-static int read_stdin(struct buf *out)
-{
-    char block[4096];
-    size_t n;
-    while ((n = fread(block, 1, sizeof block, stdin)) > 0)
-        buf_add(out, block, n);
-    if (ferror(stdin)) return cmd_fail(EXIT_USAGE, "cannot read standard input");
-    return EXIT_OK;
-}
-
 static int read_expr(struct query *q)
 {
     const char *arg = q->cmd->args[0];
-    int code = EXIT_OK;
-    if (strcmp(arg, "-") == 0)
-        code = read_stdin(&q->expr);
-    else
-        buf_addstr(&q->expr, arg);
-    if (code == EXIT_OK && q->expr.err)
-        code = cmd_fail(EXIT_USAGE, "the expression is longer than a MiB");
+    int rc = strcmp(arg, "-") == 0 ? cmd_read_stdin(&q->expr) : buf_addstr(&q->expr, arg);
+    if (rc == E_TOO_BIG) return cmd_fail(EXIT_USAGE, "the expression is longer than a MiB");
+    if (rc < 0) return cmd_fail(EXIT_FAILED, "cannot read the expression: %s", err_text(rc));
     /* a file's last line end is not part of the expression */
     while (q->expr.len && strchr("\r\n", q->expr.p[q->expr.len - 1]))
         buf_truncate(&q->expr, q->expr.len - 1);
-    return code;
+    return EXIT_OK;
 }
 
 static int pick_printer(struct query *q)
