@@ -368,7 +368,7 @@ static void broken_messages_are_refused(void **state)
         {"\x00\x00",                                         2,  "it breaks off"      }, /* field 0 */
         {"\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 12, "it breaks off"      }, /* long varint */
         {"\x0a\x02\x0a\x05",                                 4,  "a series breaks off"},
-        {"\x0a\x05\x0a\x01\x0a\x12\x00",                             7,  "labels"             },
+        {"\x0a\x05\x0a\x01\x0a\x12\x00",                     7,  "labels"             },
         {"\x0a\x04\x12\x02\x09\x00",                         6,  "a sample"           },
         {"\x1a\x01\x08",                                     3,  "metadata"           },
     };
