@@ -90,14 +90,24 @@ static bool read_label(struct str message, struct label *out)
     return !m.bad;
 }
 
+/* One more, unsorted: there are at most LABELS_MAX. A label without value is none. */
 static int add_label(struct push *s, struct label l, int number, struct errmsg *err)
 {
     if (l.name.len == 0) return errmsg_at(err, E_INVALID, number, 0, "empty label name");
-    for (size_t i = 0; i < s->labels.count; i++)
-        if (str_eq(s->labels.v[i].name, l.name))
+    if (l.value.len) s->labels.v[s->labels.count++] = l;
+    return 0;
+}
+
+/* Sorts, which is cheaper for many labels than looking for each among the others. */
+static int check_unique(struct push *s, int number, struct errmsg *err)
+{
+    struct labels ls = label_builder_view(&s->labels);
+    for (size_t i = 1; i < ls.count; i++) {
+        struct str name = ls.v[i].name;
+        if (str_eq(ls.v[i - 1].name, name))
             return errmsg_at(err, E_INVALID, number, 0, "label name \"%.*s\" is there twice",
-                             (int)MIN(l.name.len, (size_t)80), l.name.p);
-    if (l.value.len) label_builder_set(&s->labels, l.name, l.value);
+                             (int)MIN(name.len, (size_t)80), name.p);
+    }
     return 0;
 }
 
@@ -134,6 +144,7 @@ static int find_series(struct push *s, const struct series *t, tsdb_ref *ref, st
         return errmsg_at(err, E_INVALID, t->number, 0, "more than %d labels", LABELS_MAX);
     label_builder_init(&s->labels, (struct labels){NULL, 0});
     int rc = x->version == REMOTE_WRITE_1 ? add_labels_1(s, t, err) : add_labels_2(s, x, t, err);
+    if (rc == 0) rc = check_unique(s, t->number, err);
     return rc < 0 ? rc : push_series(s, t->number, ref, err);
 }
 
