@@ -224,6 +224,52 @@ static bool scan_duration(struct lexer *lx)
     return !is_alnum(peek(lx, 0)) && peek(lx, 0) != '.';
 }
 
+static bool skip_any(struct lexer *lx, const char *set)
+{
+    int c = peek(lx, 0);
+    if (c <= 0 || !strchr(set, c)) return false;
+    lx->pos++;
+    return true;
+}
+
+/* To where upstream reads what it takes for a number, wrong or not: its message shows that much. */
+static void skip_wrong_number(struct lexer *lx)
+{
+    bool hex = skip_any(lx, "0") && skip_any(lx, "xX");
+    bool (*digit)(int) = hex ? is_hex : is_digit;
+    bool dot = false, exponent = false;
+    skip_any(lx, ".");
+    for (;;) {
+        if (digit(peek(lx, 0))) {
+            lx->pos++;
+        } else if (skip_any(lx, ".")) {
+            if (dot || hex || skip_any(lx, "_.")) return;
+            dot = true;
+        } else if (skip_any(lx, "eE")) {
+            if (exponent) return;
+            exponent = true;
+            skip_any(lx, "+-");
+            if (skip_any(lx, "._eE")) return;
+        } else if (!skip_any(lx, "_") || skip_any(lx, "._eE")) {
+            return;
+        }
+    }
+}
+
+/* The same for what it then takes for a duration, from the first unit on. */
+static void skip_wrong_duration(struct lexer *lx)
+{
+    while (skip_any(lx, "smhdwy")) {
+        skip_any(lx, "s");
+        if (!is_digit(peek(lx, 0))) {
+            if (is_alnum(peek(lx, 0))) lx->pos++;
+            return;
+        }
+        while (is_digit(peek(lx, 0)))
+            lx->pos++;
+    }
+}
+
 static struct token lex_number_or_duration(struct lexer *lx)
 {
     uint32_t start = lx->pos;
@@ -231,8 +277,8 @@ static struct token lex_number_or_duration(struct lexer *lx)
     lx->pos = start;
     if (scan_duration(lx)) return token(lx, TOK_DURATION, 0, start);
     lx->pos = start;
-    while (is_alnum(peek(lx, 0)) || peek(lx, 0) == '.')
-        lx->pos++;
+    skip_wrong_number(lx);
+    skip_wrong_duration(lx);
     char text[96];
     snprintf(text, sizeof text, "bad number or duration syntax: \"%.*s\"",
              (int)MIN(lx->pos - start, 40u), lx->input.p + start);
