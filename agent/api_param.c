@@ -55,8 +55,8 @@ int api_parse_duration(struct str s, int64_t *out_ms)
     int rc = number.p ? str_to_double(number, &seconds) : E_PARSE;
     if (rc == 0) {
         double ns = seconds * 1e9; /* Go's duration is int64 nanoseconds */
-        if (!(ns >= -0x1p63 && ns < 0x1p63)) return -ERANGE;
-        *out_ms = (int64_t)ns / 1000000;
+        if (ns < -0x1p63 || ns >= 0x1p63) return -ERANGE;
+        *out_ms = (isnan(ns) ? INT64_MIN : (int64_t)ns) / 1000000; /* NaN: what Go makes of it */
         return 0;
     }
     return str_to_duration(s, out_ms, NULL) == 0 ? 0 : E_PARSE;

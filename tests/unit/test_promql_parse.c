@@ -444,7 +444,7 @@ static void selectors_stand_alone(void **state)
         {"a{b=~'c'}",     2, NULL                                                         },
         {"sum{a='b'}",    2, NULL                                                         },
         {"{'a.b'}",       1, NULL                                                         },
-        {"",              0, "no expression found in input"                               },
+        {"",              0, "unexpected end of input"                                    },
         {"{}",            0, "vector selector must contain at least one non-empty matcher"},
         {"a[5m]",         0, "unexpected \"[\""                                           },
         {"a offset 5m",   0, "unexpected <offset>"                                        },

@@ -292,7 +292,7 @@ int promql_parse_selector(struct str text, struct arena *a, struct matcher **out
     int rc = parser_init(&p, text, 0, a, err);
     if (rc < 0) return rc;
     if (p.tok.kind != TOK_LBRACE && !token_is_metric_name(p.tok)) {
-        rc = p.tok.kind == TOK_EOF ? parser_fail(&p, E_PARSE, 0, "no expression found in input")
+        rc = p.tok.kind == TOK_EOF ? parser_fail(&p, E_PARSE, 0, "unexpected end of input")
                                    : parser_unexpected(&p, "", "vector selector");
     } else {
         struct token name = {.start = p.tok.start, .end = p.tok.start};
