@@ -256,3 +256,13 @@ int codec_decode_times(const uint8_t *p, size_t len, int64_t *t, size_t count)
         if (t[i] <= t[i - 1]) return E_CORRUPT;
     return 0;
 }
+
+int codec_times_span(const uint8_t *p, size_t len, struct codec_span *out)
+{
+    struct in in = {p, p + len, false};
+    uint8_t shape = in_u8(&in);
+    *out = (struct codec_span){.regular = shape == INTS_LINEAR};
+    out->first = shape == INTS_RAW ? (int64_t)in_le64(&in) : in_svarint(&in);
+    if (out->regular) out->step = in_svarint(&in);
+    return in.bad || out->step < 0 ? E_CORRUPT : 0;
+}

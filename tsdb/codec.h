@@ -12,6 +12,7 @@
 #ifndef TOCSIN_TSDB_CODEC_H
 #define TOCSIN_TSDB_CODEC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,5 +30,12 @@ int codec_decode_values(const uint8_t *p, size_t len, double *v, size_t count) M
 /* The same for timestamps; decoding also insists that they ascend strictly. */
 int codec_encode_times(const int64_t *t, size_t count, struct buf *out) MUST_CHECK;
 int codec_decode_times(const uint8_t *p, size_t len, int64_t *t, size_t count) MUST_CHECK;
+/* What can be told of timestamps without decoding them. */
+struct codec_span {
+    int64_t first;
+    int64_t step; /* between neighbours, when regular */
+    bool regular;
+};
+int codec_times_span(const uint8_t *p, size_t len, struct codec_span *out) MUST_CHECK;
 
 #endif

@@ -131,3 +131,14 @@ int group_view_times(const struct group_view *g, unsigned i, int64_t *t, size_t 
         t[k] += g->day_ms;
     return 0;
 }
+
+int group_view_span(const struct group_view *g, unsigned i, struct codec_span *out)
+{
+    if (i >= g->vectors) return E_CORRUPT;
+    size_t from = vector_offset(g, i), to = vector_offset(g, i + 1);
+    if (from < directory_end(g) || to < from || to > g->len) return E_CORRUPT;
+    int rc = codec_times_span(g->p + from, to - from, out);
+    if (rc == 0 && (out->first < 0 || out->first > DAY_MS || out->step > DAY_MS)) rc = E_CORRUPT;
+    if (rc == 0) out->first += g->day_ms;
+    return rc;
+}

@@ -77,5 +77,7 @@ unsigned group_view_find(const struct group_view *g, uint32_t id);
 int group_view_block(const struct group_view *g, unsigned i, struct group_block *out) MUST_CHECK;
 /* Decodes vector i into t[CODEC_BLOCK_MAX]: absolute milliseconds, inside the group's range. */
 int group_view_times(const struct group_view *g, unsigned i, int64_t *t, size_t *count) MUST_CHECK;
+/* Of vector i, in absolute milliseconds. */
+int group_view_span(const struct group_view *g, unsigned i, struct codec_span *out) MUST_CHECK;
 
 #endif

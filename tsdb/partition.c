@@ -398,6 +398,14 @@ uint64_t partition_slice_lsn(const struct partition *p, uint32_t slice)
     return slice < SLICE_COUNT ? atomic_load(&p->lsn[slice]) : 0;
 }
 
+void partition_range(struct partition *p, int64_t *min_ms, int64_t *max_ms)
+{
+    pthread_rwlock_rdlock(&p->lock);
+    *min_ms = p->state.min_ms;
+    *max_ms = p->state.max_ms;
+    pthread_rwlock_unlock(&p->lock);
+}
+
 void partition_info(struct partition *p, struct partition_info *out)
 {
     struct io_stat st = {0};

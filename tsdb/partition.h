@@ -90,6 +90,10 @@ void partition_reader_cut(struct partition_reader *r, const struct partition_cut
 int partition_read(struct partition_reader *r, uint32_t id, int64_t start_ms, int64_t end_ms,
                    struct sample_vec *out, uint64_t *damaged) MUST_CHECK;
 
+/* 1 when the id has samples in [start, end], 0 when not; cuts are not looked at. */
+int partition_has(struct partition_reader *r, uint32_t id, int64_t start_ms,
+                  int64_t end_ms) MUST_CHECK;
+
 struct partition_info {
     int64_t day_ms, min_ms, max_ms; /* of samples; min > max when empty */
     uint64_t series, groups, samples, file_bytes;
@@ -97,6 +101,8 @@ struct partition_info {
     uint64_t cycles;    /* the next append that writes groups gets this number */
 };
 void partition_info(struct partition *p, struct partition_info *out);
+/* Of the samples, which is all most readers want to know: no look at the disk. */
+void partition_range(struct partition *p, int64_t *min_ms, int64_t *max_ms);
 /* Makes a new file at path, which must not exist, of what p holds and cuts_of does not leave out:
  * same ids, same log positions, groups as large as they come. cuts_of gives the cuts of one id,
  * borrowed until its next call. No append meanwhile. E_CORRUPT when a group of p is damaged: what

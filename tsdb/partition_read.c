@@ -130,16 +130,79 @@ static int read_block(struct partition_reader *r, const struct group_block *b, i
     return 0;
 }
 
+/* Blocks of a series follow each other in time: one whose first time is after the range, or whose
+ * successor begins at or before it, need not be looked at. */
+struct block_walk {
+    struct partition_reader *r;
+    uint32_t id;
+    int64_t start_ms, end_ms;
+    unsigned next;
+};
+
+/* The next block that may touch the range: 1, 0 at the end, or < 0. */
+static int next_block(struct block_walk *w, struct group_block *b, struct codec_span *span)
+{
+    const struct group_view *view = &w->r->view;
+    for (; w->next < view->blocks; w->next++) {
+        struct group_block after;
+        struct codec_span later = {.first = INT64_MAX};
+        int rc = group_view_block(view, w->next, b);
+        if (rc == 0 && b->id != w->id) return 0;
+        if (rc == 0) rc = group_view_span(view, b->vector, span);
+        if (rc == 0 && w->next + 1 < view->blocks) {
+            rc = group_view_block(view, w->next + 1, &after);
+            if (rc == 0 && after.id == w->id) rc = group_view_span(view, after.vector, &later);
+        }
+        if (rc < 0) return rc;
+        if (span->first > w->end_ms) return 0;
+        if (later.first <= w->start_ms) continue;
+        w->next++;
+        return 1;
+    }
+    return 0;
+}
+
 static int read_group(struct partition_reader *r, const struct dir_match *m, uint32_t id,
                       int64_t start_ms, int64_t end_ms, struct sample_vec *out)
 {
+    struct group_block b;
+    struct codec_span span;
     int rc = visit_group(r, m);
-    for (unsigned i = rc == 0 ? group_view_find(&r->view, id) : 0; rc == 0 && i < r->view.blocks;
-         i++) {
-        struct group_block b;
-        rc = group_view_block(&r->view, i, &b);
-        if (rc == 0 && b.id != id) break;
-        if (rc == 0) rc = read_block(r, &b, start_ms, end_ms, out);
+    if (rc < 0) return rc;
+    struct block_walk w = {r, id, start_ms, end_ms, group_view_find(&r->view, id)};
+    while ((rc = next_block(&w, &b, &span)) > 0) {
+        rc = read_block(r, &b, start_ms, end_ms, out);
+        if (rc < 0) return rc;
+    }
+    return rc;
+}
+
+/* Whether a block has a sample in the range. */
+static int block_has(struct partition_reader *r, const struct group_block *b,
+                     const struct codec_span *span, int64_t start_ms, int64_t end_ms)
+{
+    if (span->first >= start_ms) return span->first <= end_ms;
+    if (span->regular && span->step > 0) {
+        int64_t steps = (start_ms - span->first + span->step - 1) / span->step;
+        return steps < (int64_t)b->count && span->first + steps * span->step <= end_ms;
+    }
+    int rc = load_times(r, b->vector);
+    if (rc < 0) return rc;
+    size_t at = time_index(r->t, r->t_count, start_ms);
+    return at < r->t_count && r->t[at] <= end_ms;
+}
+
+static int group_has(struct partition_reader *r, const struct dir_match *m, uint32_t id,
+                     int64_t start_ms, int64_t end_ms)
+{
+    struct group_block b;
+    struct codec_span span;
+    int rc = visit_group(r, m);
+    if (rc < 0) return rc;
+    struct block_walk w = {r, id, start_ms, end_ms, group_view_find(&r->view, id)};
+    while ((rc = next_block(&w, &b, &span)) > 0) {
+        rc = block_has(r, &b, &span, start_ms, end_ms);
+        if (rc) return rc;
     }
     return rc;
 }
@@ -179,20 +242,38 @@ static size_t search(struct partition_reader *r, struct dir_search *s, struct di
     return n;
 }
 
-int partition_read(struct partition_reader *r, uint32_t id, int64_t start_ms, int64_t end_ms,
-                   struct sample_vec *out, uint64_t *damaged)
+/* False when the day has nothing of the range. */
+static bool search_begin(const struct partition_reader *r, uint32_t id, int64_t start_ms,
+                         int64_t end_ms, struct dir_search *out)
 {
     int64_t day_ms = r->p->day_ms, last_ms = day_ms + DAY_MS - 1;
-    if (start_ms > end_ms || start_ms > last_ms || end_ms < day_ms) return 0;
-    struct dir_search s = {
+    if (start_ms > end_ms || start_ms > last_ms || end_ms < day_ms) return false;
+    *out = (struct dir_search){
         .id = id,
         .start_ms = (uint32_t)(MAX(start_ms, day_ms) - day_ms),
         .end_ms = (uint32_t)(MIN(end_ms, last_ms) - day_ms),
         .txn_id = kv_txn_id(r->txn),
         .turn_limit = r->turn_limit,
     };
+    return true;
+}
+
+/* A group turned out to be damaged: it is remembered, and told once. */
+static void found_damage(struct partition_reader *r, const struct dir_match *m)
+{
+    if (m->status == GROUP_DAMAGED) return;
+    mark_group(r->p, m->index, GROUP_DAMAGED);
+    r->group = SIZE_MAX;
+    partition_complain(r->p, "group", m->info.first_id, m->info.last_id);
+}
+
+int partition_read(struct partition_reader *r, uint32_t id, int64_t start_ms, int64_t end_ms,
+                   struct sample_vec *out, uint64_t *damaged)
+{
+    struct dir_search s;
     struct dir_match found[SEARCH_BATCH];
-    size_t n;
+    size_t n = 0;
+    if (!search_begin(r, id, start_ms, end_ms, &s)) return 0;
     do {
         n = search(r, &s, found);
         for (size_t i = 0; i < n; i++) {
@@ -203,10 +284,26 @@ int partition_read(struct partition_reader *r, uint32_t id, int64_t start_ms, in
             if (rc != E_CORRUPT) return rc;
             out->count = before; /* nothing of a group that is damaged */
             if (damaged) ++*damaged;
-            if (found[i].status == GROUP_DAMAGED) continue;
-            mark_group(r->p, found[i].index, GROUP_DAMAGED);
-            r->group = SIZE_MAX;
-            partition_complain(r->p, "group", found[i].info.first_id, found[i].info.last_id);
+            found_damage(r, &found[i]);
+        }
+    } while (n == SEARCH_BATCH);
+    return 0;
+}
+
+int partition_has(struct partition_reader *r, uint32_t id, int64_t start_ms, int64_t end_ms)
+{
+    struct dir_search s;
+    struct dir_match found[SEARCH_BATCH];
+    size_t n = 0;
+    if (!search_begin(r, id, start_ms, end_ms, &s)) return 0;
+    do {
+        n = search(r, &s, found);
+        for (size_t i = 0; i < n; i++) {
+            int rc = group_has(r, &found[i], id, start_ms, end_ms);
+            if (rc == E_CORRUPT)
+                found_damage(r, &found[i]);
+            else if (rc)
+                return rc;
         }
     } while (n == SEARCH_BATCH);
     return 0;

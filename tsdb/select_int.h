@@ -63,7 +63,8 @@ int set_item_is_present(struct tsdb_set *set, struct item *item) MUST_CHECK;
 int set_id_is_present(struct tsdb_set *set, int64_t day_ms, uint32_t id) MUST_CHECK;
 /* Whether a series has any, as far as the head can tell without decoding. head.lock held. */
 enum presence { PRESENCE_NONE, PRESENCE_SURE, PRESENCE_UNKNOWN };
-enum presence head_presence(const struct series *s, int64_t start_ms, int64_t end_ms);
+enum presence head_presence(const struct tsdb *db, const struct series *s, int64_t start_ms,
+                            int64_t end_ms);
 
 /* Reading the head's index: taken for reading, looked up from now and then, and let go for a moment
  * each millisecond so that new series do not wait. */

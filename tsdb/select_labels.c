@@ -12,10 +12,13 @@
 #include "core/mem.h"
 #include "tsdb/select_int.h"
 
+enum { FIRST_SUSPECTS = 2 }; /* of a text; more are asked for when these do not prove it */
+
 /* A text that may be told, and who may prove it. */
 struct text {
     struct str text; /* in the arena */
     bool found;
+    uint32_t suspects;
 };
 struct suspect {
     size_t text;
@@ -36,6 +39,8 @@ struct search {
     size_t text_count, text_cap;
     struct suspect *suspects;
     size_t suspect_count, suspect_cap;
+
+    uint32_t suspects_max; /* of a text */
 
     const struct index *index; /* being visited */
     int64_t day_ms;
@@ -69,13 +74,15 @@ static int text_number(struct search *s, struct str text, size_t *out)
     return 0;
 }
 
+/* 1 when these are enough. */
 static int suspect(struct search *s, struct suspect who)
 {
     void *array = s->suspects;
     int rc = grow(s->r->arena, &array, s->suspect_count, &s->suspect_cap, sizeof *s->suspects);
     s->suspects = array;
-    if (rc == 0) s->suspects[s->suspect_count++] = who;
-    return rc;
+    if (rc < 0) return rc;
+    s->suspects[s->suspect_count++] = who;
+    return ++s->texts[who.text].suspects >= s->suspects_max;
 }
 
 /* --- the head's index ---------------------------------------------------------------------------
@@ -90,7 +97,8 @@ static int look_at_slot(void *arg, struct str text, uint32_t slot)
     if (rc == 0) rc = text_number(s, text, &number);
     if (rc < 0) return rc;
     pthread_mutex_lock(&h->lock);
-    enum presence p = head_presence(head_series(h, slot), s->r->start_ms, s->r->end_ms);
+    enum presence p =
+        head_presence(s->set.db, head_series(h, slot), s->r->start_ms, s->r->end_ms);
     pthread_mutex_unlock(&h->lock);
     s->texts[number].found |= p == PRESENCE_SURE;
     if (p != PRESENCE_UNKNOWN) return p == PRESENCE_SURE;
@@ -206,18 +214,30 @@ static uint64_t index_number(struct tsdb *db)
     return n;
 }
 
-/* Slots are good for one index: when it has changed by the end, all is done again. */
+static bool some_are_open(const struct search *s)
+{
+    for (size_t i = 0; i < s->text_count; i++)
+        if (!s->texts[i].found && s->texts[i].suspects == s->suspects_max) return true;
+    return false;
+}
+
+/* Slots are good for one index: when it has changed by the end, all is done again. So it is, with
+ * every suspect, when the first ones proved too little. */
 static int search_all(struct search *s)
 {
     struct tsdb *db = s->set.db;
+    bool again;
     int rc;
-    uint64_t before;
+    s->suspects_max = FIRST_SUSPECTS;
     do {
-        before = index_number(db);
+        uint64_t before = index_number(db);
         rc = search_head(s);
         if (rc == 0) rc = search_days(s);
         if (rc == 0) rc = read_suspects(s);
-    } while (rc == 0 && index_number(db) != before);
+        bool open = some_are_open(s);
+        again = open || index_number(db) != before;
+        if (open) s->suspects_max = UINT32_MAX;
+    } while (rc == 0 && again);
     return rc;
 }
 

@@ -100,10 +100,10 @@ static int read_series_of_day(struct tsdb_set *set, size_t i, const struct item 
 /* The end of a day holds the newest sample of most series: look there before decoding it all. */
 static int read_latest_of_day(struct tsdb_set *set, size_t i, const struct item *item)
 {
-    struct partition_info info;
-    partition_info(set->days[i]->p, &info);
-    int64_t near = MIN(set->end_ms, info.max_ms) - NEAR_MS;
-    if (info.min_ms > info.max_ms) return 0;
+    int64_t min_ms, max_ms;
+    partition_range(set->days[i]->p, &min_ms, &max_ms);
+    int64_t near = MIN(set->end_ms, max_ms) - NEAR_MS;
+    if (min_ms > max_ms) return 0;
     int rc = read_series_of_day(set, i, item, MAX(near, set->start_ms));
     if (rc < 0 || set->samples.count || near <= set->start_ms) return rc;
     return read_series_of_day(set, i, item, set->start_ms);
@@ -211,8 +211,11 @@ int set_read_item(struct tsdb_set *set, struct item *item)
 /* --- presence -----------------------------------------------------------------------------------
  */
 
-enum presence head_presence(const struct series *s, int64_t start_ms, int64_t end_ms)
+enum presence head_presence(const struct tsdb *db, const struct series *s, int64_t start_ms,
+                            int64_t end_ms)
 {
+    bool deletions = __atomic_load_n(&db->deletion_count, __ATOMIC_ACQUIRE) != 0;
+    if (s->last_ms >= start_ms && s->last_ms <= end_ms && !deletions) return PRESENCE_SURE;
     bool unknown = s->late || s->flushed_ms >= start_ms;
     for (const struct chunk *c = s->first; c; c = c->next) {
         if (c->max_ms < start_ms || c->min_ms > end_ms) continue;
@@ -222,25 +225,58 @@ enum presence head_presence(const struct series *s, int64_t start_ms, int64_t en
     return unknown ? PRESENCE_UNKNOWN : PRESENCE_NONE;
 }
 
+/* Whether a day file has samples of the range under an id. */
+static int day_has(struct tsdb_set *set, size_t i, uint32_t id)
+{
+    if (!set->readers[i]) {
+        int rc = partition_reader_new(set->days[i]->p, &set->readers[i]);
+        if (rc < 0) return rc;
+    }
+    if (!day_has_cuts(set->days[i]))
+        return partition_has(set->readers[i], id, set->start_ms, set->end_ms);
+    set->samples.count = 0;
+    int rc = read_day(set, i, id, set->start_ms);
+    return rc < 0 ? rc : set->samples.count > 0;
+}
+
+static int files_have(struct tsdb_set *set, const struct item *item, uint64_t flush_seq)
+{
+    int rc = open_readers(set, flush_seq);
+    for (size_t i = 0; rc == 0 && i < set->day_count; i++) {
+        if (item->id) rc = day_has(set, i, item->id);
+        for (uint32_t k = 0; rc == 0 && k < item->aliases; k++) {
+            const struct alias *a = &set->aliases[item->first_alias + k];
+            if (a->day_ms == set->days[i]->day_ms) rc = day_has(set, i, a->id);
+        }
+    }
+    return rc;
+}
+
 int set_item_is_present(struct tsdb_set *set, struct item *item)
 {
     struct head *h = &set->db->head;
-    bool present = false;
+    enum presence p = PRESENCE_UNKNOWN;
+    uint64_t flush_seq = 0;
+    bool need_files = true;
+    int rc = 0;
+    bound_samples(set);
+    set->samples.count = set->from_head.count = 0;
     if (item->id) {
         const struct series *s = lock_series(h, item);
-        present = s && head_presence(s, set->start_ms, set->end_ms) == PRESENCE_SURE;
+        if (s) p = head_presence(set->db, s, set->start_ms, set->end_ms);
         pthread_mutex_unlock(&h->lock);
     }
-    int rc = present ? 0 : set_read_item(set, item);
-    return rc < 0 ? rc : present || set->samples.count > 0;
+    if (p == PRESENCE_SURE) return 1;
+    if (item->id) rc = read_head(set, item, &flush_seq, &need_files);
+    if (rc < 0 || set->from_head.count) return rc < 0 ? rc : 1;
+    return need_files || item->aliases ? files_have(set, item, flush_seq) : 0;
 }
 
 int set_id_is_present(struct tsdb_set *set, int64_t day_ms, uint32_t id)
 {
     int rc = open_readers(set, 0);
-    set->samples.count = 0;
     bound_samples(set);
     for (size_t i = 0; rc == 0 && i < set->day_count; i++)
-        if (set->days[i]->day_ms == day_ms) rc = read_day(set, i, id, set->start_ms);
-    return rc < 0 ? rc : set->samples.count > 0;
+        if (set->days[i]->day_ms == day_ms) rc = day_has(set, i, id);
+    return rc;
 }
