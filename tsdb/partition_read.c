@@ -11,7 +11,13 @@
 #include "core/mem.h"
 #include "tsdb/partition_int.h"
 
-enum { SEARCH_BATCH = 32, NO_VECTOR = -1 };
+enum { SEARCH_BATCH = 32, NO_VECTOR = -1, VIEWS = 8 };
+
+/* A group that was looked at: finding it again takes longer than reading from it. */
+struct known_view {
+    size_t group;
+    struct group_view view;
+};
 
 struct partition_reader {
     struct partition *p;
@@ -21,11 +27,23 @@ struct partition_reader {
     size_t cut_count;
     struct group_view view; /* of group `group` */
     size_t group;
-    int vector; /* of that group, decoded into t; NO_VECTOR */
+    struct known_view views[VIEWS]; /* neighbouring series are in the same few groups */
+    unsigned next_view;             /* to be replaced */
+    size_t times_group;
+    int vector; /* of group times_group, decoded into t; NO_VECTOR */
     size_t t_count;
     int64_t t[CODEC_BLOCK_MAX];
     double v[CODEC_BLOCK_MAX];
 };
+
+static void forget_groups(struct partition_reader *r)
+{
+    r->group = r->times_group = SIZE_MAX;
+    r->vector = NO_VECTOR;
+    r->next_view = 0;
+    for (size_t i = 0; i < VIEWS; i++)
+        r->views[i].group = SIZE_MAX;
+}
 
 int partition_reader_new(struct partition *p, struct partition_reader **out)
 {
@@ -36,8 +54,7 @@ int partition_reader_new(struct partition *p, struct partition_reader **out)
     r->txn = NULL;
     r->cuts = NULL;
     r->cut_count = 0;
-    r->group = SIZE_MAX;
-    r->vector = NO_VECTOR;
+    forget_groups(r);
     /* First the transaction, then the directory: turns the transaction cannot see are told by
      * their number, and turns that are committed but not yet listed were not promised. */
     int rc = kv_begin(p->kv, false, &r->txn);
@@ -66,14 +83,25 @@ static void mark_group(struct partition *p, size_t index, enum group_status stat
     pthread_rwlock_unlock(&p->lock);
 }
 
+static bool know_view(struct partition_reader *r, const struct dir_match *m)
+{
+    for (size_t i = 0; i < VIEWS && m->status != GROUP_DAMAGED; i++) {
+        if (r->views[i].group != m->index) continue;
+        r->view = r->views[i].view;
+        r->group = m->index;
+        return true;
+    }
+    return false;
+}
+
 /* Points r->view at a group: 0, or E_CORRUPT. */
 static int visit_group(struct partition_reader *r, const struct dir_match *m)
 {
     if (r->group == m->index) return 0;
+    if (know_view(r, m)) return 0;
     uint8_t key[GROUP_KEY_SIZE];
     struct kv_slice value;
     r->group = SIZE_MAX;
-    r->vector = NO_VECTOR;
     if (m->status == GROUP_DAMAGED) return E_CORRUPT;
     group_key_put(&m->info, key);
     int rc = kv_get(r->txn, DB_GROUPS, (struct kv_slice){key, sizeof key}, &value);
@@ -84,15 +112,17 @@ static int visit_group(struct partition_reader *r, const struct dir_match *m)
     if (!group_info_eq(&r->view.info, &m->info) || r->view.day_ms != r->p->day_ms) return E_CORRUPT;
     if (m->status == GROUP_UNCHECKED) mark_group(r->p, m->index, GROUP_GOOD);
     r->group = m->index;
+    r->views[r->next_view++ % VIEWS] = (struct known_view){r->group, r->view};
     return 0;
 }
 
 static int load_times(struct partition_reader *r, unsigned vector)
 {
-    if (r->vector == (int)vector) return 0;
+    if (r->vector == (int)vector && r->times_group == r->group) return 0;
     r->vector = NO_VECTOR;
     int rc = group_view_times(&r->view, vector, r->t, &r->t_count);
     if (rc == 0) r->vector = (int)vector;
+    r->times_group = r->group;
     return rc;
 }
 
@@ -263,7 +293,7 @@ static void found_damage(struct partition_reader *r, const struct dir_match *m)
 {
     if (m->status == GROUP_DAMAGED) return;
     mark_group(r->p, m->index, GROUP_DAMAGED);
-    r->group = SIZE_MAX;
+    forget_groups(r);
     partition_complain(r->p, "group", m->info.first_id, m->info.last_id);
 }
 

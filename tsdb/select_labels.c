@@ -97,8 +97,7 @@ static int look_at_slot(void *arg, struct str text, uint32_t slot)
     if (rc == 0) rc = text_number(s, text, &number);
     if (rc < 0) return rc;
     pthread_mutex_lock(&h->lock);
-    enum presence p =
-        head_presence(s->set.db, head_series(h, slot), s->r->start_ms, s->r->end_ms);
+    enum presence p = head_presence(s->set.db, head_series(h, slot), s->r->start_ms, s->r->end_ms);
     pthread_mutex_unlock(&h->lock);
     s->texts[number].found |= p == PRESENCE_SURE;
     if (p != PRESENCE_UNKNOWN) return p == PRESENCE_SURE;
