@@ -158,7 +158,8 @@ static bool special_value(struct str s, double *out)
 
 int str_to_double(struct str s, double *out)
 {
-    bool sign = s.len && (s.p[0] == '-' || s.p[0] == '+');
+    if (s.len == 0) return E_PARSE;
+    bool sign = s.p[0] == '-' || s.p[0] == '+';
     bool negative = sign && s.p[0] == '-';
     struct str body = {s.p + sign, s.len - sign};
     double v;

@@ -253,7 +253,6 @@ static void random_queries_agree_with_the_naive_evaluator(void **state)
     struct tally tally = {0};
     struct session *s = calloc(1, sizeof *s);
     assert_non_null(s);
-    log_set_level(LOG_LEVEL_OFF);
     for (uint64_t w = 0; asked < total; w++) {
         session_init(s, seed + w, &tally);
         for (uint64_t i = 0; i < QUERIES_A_WORLD && asked < total; i++)
@@ -480,6 +479,7 @@ static int print_queries(uint64_t seed, uint64_t want)
 
 int main(int argc, char **argv)
 {
+    log_set_level(LOG_LEVEL_OFF);
     if (argc == 3 && !strcmp(argv[1], "data")) return print_data(strtoull(argv[2], NULL, 10));
     if (argc == 4 && !strcmp(argv[1], "queries"))
         return print_queries(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10));

@@ -132,6 +132,7 @@ static void doubles_are_read_whole_or_not_at_all(void **state)
         {"123456789012345678901234567890", 0,       123456789012345678901234567890.0},
         {"0.1e-400",                       0,       0                               },
         {"",                               E_PARSE, 0                               },
+        {NULL,                             E_PARSE, 0                               },
         {".",                              E_PARSE, 0                               },
         {"-",                              E_PARSE, 0                               },
         {"1e",                             E_PARSE, 0                               },
