@@ -200,11 +200,10 @@ static int make_remote(struct backend *b, const struct config_query_remote *c, s
 {
     char *password = NULL, *bearer = NULL;
     struct label *headers = mem_array(c->headers.count + 1, sizeof *headers);
-    int rc = headers ? 0 : errmsg_set(err, -ENOMEM, "out of memory");
-    for (size_t i = 0; rc == 0 && i < c->headers.count; i++)
+    if (!headers) return errmsg_set(err, -ENOMEM, "out of memory");
+    for (size_t i = 0; i < c->headers.count; i++)
         headers[i] = (struct label){c->headers.v[i].key, c->headers.v[i].value};
-    if (rc == 0)
-        rc = read_secret(b, c->password, c->password_file, "password_file", &password, err);
+    int rc = read_secret(b, c->password, c->password_file, "password_file", &password, err);
     if (rc == 0) rc = read_secret(b, c->bearer, c->bearer_file, "bearer_file", &bearer, err);
     struct remote_options o = {
         .url = c->url,

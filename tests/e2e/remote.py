@@ -2,6 +2,7 @@
 """query.backend: remote, with a second tocsin as the engine: the same answers, rules that read
 there, an engine that goes away and comes back, reloads between back ends."""
 import os
+import signal
 import socket
 import time
 
@@ -226,6 +227,30 @@ def test_a_client_that_leaves_frees_its_query():
                 pass
             check(time.monotonic() - began < 3 * SLOW, time.monotonic() - began)
             engine.close()
+
+
+def test_an_engine_that_hangs_holds_up_nobody_else():
+    with Daemon(QUIET) as engine, Daemon(remote_config(engine.url(""))) as near:
+        near.query("1")
+        engine.process.send_signal(signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            answer = near.get("/api/v1/query", query="far_load", timeout="300ms")
+            equal((answer.status, answer.json()["errorType"]), (503, "timeout"))
+            check(time.monotonic() - began < 3 * SLOW, time.monotonic() - began)
+            waiting = [near.connection() for _ in range(8)]  # more than are answered at once
+            for c in waiting:
+                c.request("GET", "/api/v1/query?query=far_load")
+            equal(near.get("/-/ready").status, 200)
+            equal(near.get("/api/v1/rules").status, 200)
+            equal(near.write("here v=1").status, 204)
+            status, seconds = near.stop()
+            equal(status, 0)
+            check(seconds < 5 * SLOW, seconds)
+            for c in waiting:
+                c.close()
+        finally:
+            engine.process.send_signal(signal.SIGCONT)
 
 
 def test_experimental_and_lookback():

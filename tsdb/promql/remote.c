@@ -361,7 +361,7 @@ int remote_metadata(struct remote *r, const char *metric, struct query_budget *b
                     struct arena *arena, metadata_visit_fn *each, void *arg, struct errmsg *err)
 {
     struct buf form = BUF_INIT(REMOTE_FORM_MAX);
-    struct remote_reply reply;
+    struct remote_reply reply = {0};
     if (metric && metric[0]) remote_form_text(&form, "metric", str_of(metric));
     struct remote_call call = {
         .path = "/api/v1/metadata",
