@@ -318,7 +318,7 @@ static void failures_say_who_and_what(void **state)
     static const struct {
         const char *status, *body;
         int rc;
-        const char *what, *hint;
+        const char *what, *advice;
     } rows[] = {
         {"400 Bad Request",
          "{\"status\":\"error\",\"errorType\":\"bad_data\",\"error\":\"1:1: no\"}",                                       E_EXEC,
@@ -364,7 +364,7 @@ static void failures_say_who_and_what(void **state)
         if (rc != rows[i].rc) fail_msg("row %zu: %d, %s", i, rc, err.text);
         if (!strstr(err.text, "http://127.0.0.1:") || !strstr(err.text, rows[i].what))
             fail_msg("row %zu: %s", i, err.text);
-        assert_string_equal(err.hint, rows[i].hint);
+        if (!strstr(err.text, rows[i].advice)) fail_msg("row %zu: %s", i, err.text);
     }
     assert_true(f->counters.failures == 15);
     assert_int_equal(f->server.connections, 1);

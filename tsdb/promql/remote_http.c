@@ -196,21 +196,22 @@ static int code_of(const struct remote_reply *reply, int status)
     return status == 400 || status == 422 ? E_EXEC : status == 408 ? E_TIMEOUT : E_UNAVAILABLE;
 }
 
-static const char *hint_of(int status)
+/* What to do about a status, as the rest of a sentence. */
+static const char *advice_on(int status)
 {
     static const struct {
         int status;
-        const char *hint;
-    } hints[] = {
-        {301, "redirects are not followed: write the final address into query.remote.url"},
-        {302, "redirects are not followed: write the final address into query.remote.url"},
-        {401, "check query.remote.basic_auth or query.remote.bearer"                     },
-        {403, "check query.remote.basic_auth or query.remote.bearer"                     },
-        {404, "check the path in query.remote.url: /api/v1/query is appended to it"      },
+        const char *advice;
+    } rows[] = {
+        {301, "; redirects are not followed: write the final address into query.remote.url"},
+        {302, "; redirects are not followed: write the final address into query.remote.url"},
+        {401, "; check query.remote.basic_auth or query.remote.bearer"                     },
+        {403, "; check query.remote.basic_auth or query.remote.bearer"                     },
+        {404, "; check the path in query.remote.url: /api/v1/query is appended to it"      },
     };
-    for (size_t i = 0; i < COUNT(hints); i++)
-        if (hints[i].status == status) return hints[i].hint;
-    return NULL;
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (rows[i].status == status) return rows[i].advice;
+    return "";
 }
 
 static int fail_reply(const struct exchange *x, const char *url, const struct remote_reply *reply,
@@ -227,11 +228,9 @@ static int fail_other(const struct exchange *x, const char *url, struct errmsg *
     char said[SAID_MAX + 1];
     bool good = x->status >= 200 && x->status < 300;
     const char *why = !good ? "" : x->read_rc ? x->read_err.text : "it does not say success";
-    errmsg_set(err, E_UNAVAILABLE, "%.120s: HTTP %d%s%.80s: \"%s\"", url, x->status,
-               good ? ", but no answer of a Prometheus-compatible engine: " : "", why,
-               clean(x->said, x->said_len, said));
-    if (hint_of(x->status)) errmsg_hint(err, "%s", hint_of(x->status));
-    return E_UNAVAILABLE;
+    return errmsg_set(err, E_UNAVAILABLE, "%.120s: HTTP %d%s%.80s: \"%s\"%s", url, x->status,
+                      good ? ", but no answer of a Prometheus-compatible engine: " : "", why,
+                      clean(x->said, x->said_len, said), advice_on(x->status));
 }
 
 /* What became of an exchange that was made; *reply is whole when 0 or fail_reply. */
