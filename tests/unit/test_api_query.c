@@ -178,6 +178,8 @@ static void instant_queries(void **state)
          BAD("invalid parameter \\\"timeout\\\": cannot parse \\\"y\\\" to a valid duration")    },
         {"/api/v1/query?query=(&lookback_delta=z",                400,
          BAD("error parsing lookback delta duration: cannot parse \\\"z\\\" to a valid duration")},
+        {"/api/v1/query?query=a%5Bstep()%5D",                     400,
+         BAD("invalid parameter \\\"query\\\": duration must be greater than 0")                 },
     };
     check_rows(*state, rows, COUNT(rows));
 }
@@ -246,7 +248,7 @@ static void lookups(void **state)
         {"/api/v1/label/caf%C3%A9/values",                            200, OK("[\"y\"]")                             },
         {"/api/v1/label/U__caf_e9_/values",                           200, OK("[\"y\"]")                             },
         {"/api/v1/label/U__caf_E9_/values",                           200, OK("[\"y\"]")                             },
-        {"/api/v1/label/U______name____/values",                        200, OK("[\"a\",\"b\"]")                       },
+        {"/api/v1/label/U______name____/values",                      200, OK("[\"a\",\"b\"]")                       },
         {"/api/v1/label/U__caf_0000e9_/values",                       200, OK("[]")                                  },
         {"/api/v1/label/U__caf_d800_/values",                         200, OK("[]")                                  },
         {"/api/v1/label/U__caf_e9/values",                            200, OK("[]")                                  },

@@ -25,7 +25,8 @@ static int call_seconds(struct eval *ev, const struct expr *e, double *out)
     }
     bool max = str_eq(name, STR("max_of"));
     if ((!max && !str_eq(name, STR("min_of"))) || e->call.count != 2)
-        return eval_fail(ev, "%s() cannot be part of a duration", e->call.fn->name);
+        return errmsg_set(ev->run->err, E_INVALID, "%s() cannot be part of a duration",
+                          e->call.fn->name);
     double l = 0, r = 0;
     int rc = seconds_of(ev, e->call.args[0], &l);
     if (rc == 0) rc = seconds_of(ev, e->call.args[1], &r);
@@ -41,9 +42,9 @@ static int binary_seconds(struct eval *ev, const struct expr *e, double *out)
     if (rc == 0) rc = seconds_of(ev, e->binary.rhs, &r);
     if (rc) return rc;
     if (r == 0 && e->binary.op == OP_DIV)
-        return eval_fail(ev, "division by zero in duration expression");
+        return errmsg_set(ev->run->err, E_INVALID, "division by zero in duration expression");
     if (r == 0 && e->binary.op == OP_MOD)
-        return eval_fail(ev, "modulo by zero in duration expression");
+        return errmsg_set(ev->run->err, E_INVALID, "modulo by zero in duration expression");
     *out = binary_value(e->binary.op, l, r, &keep);
     return 0;
 }
@@ -66,7 +67,7 @@ static int seconds_of(struct eval *ev, const struct expr *e, double *out)
     case EXPR_CALL:
         return call_seconds(ev, e, out);
     default:
-        return eval_fail(ev, "this cannot be part of a duration");
+        return errmsg_set(ev->run->err, E_INVALID, "this cannot be part of a duration");
     }
 }
 
@@ -78,10 +79,10 @@ int eval_duration(struct eval *ev, const struct duration *d, int64_t *out_ms)
         int rc = seconds_of(ev, d->expr, &s);
         if (rc) return rc;
         if (!(fabs(s) < (double)MAX_DURATION_MS / 1000))
-            return eval_fail(ev, "duration out of range");
+            return errmsg_set(ev->run->err, E_INVALID, "duration out of range");
         *out_ms = (int64_t)(s * 1000); /* what is less than a millisecond is cut off */
     }
     if (*out_ms > MAX_DURATION_MS || *out_ms < -MAX_DURATION_MS)
-        return eval_fail(ev, "duration out of range");
+        return errmsg_set(ev->run->err, E_INVALID, "duration out of range");
     return 0;
 }

@@ -187,7 +187,7 @@ static int range_of(struct eval *ev, const struct duration *d, int64_t *out_ms)
 {
     int rc = eval_duration(ev, d, out_ms);
     if (rc || *out_ms > 0) return rc;
-    return eval_fail(ev, "duration must be greater than 0");
+    return errmsg_set(ev->run->err, E_INVALID, "duration must be greater than 0");
 }
 
 static int range_selector(struct eval *ev, const struct expr *e, const char *func,

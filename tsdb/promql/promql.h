@@ -127,9 +127,10 @@ struct promql_result {
     size_t step_count;
 };
 
-/* Evaluates. Everything in *out lives in q->arena. Errors: E_EXEC (what the expression did wrong),
- * E_LIMIT (which budget), E_TIMEOUT, E_CANCELED, E_UNSUPPORTED (a function without a body), and
- * whatever the querier returns. The instant result of a scalar range query is one matrix series
+/* Evaluates. Everything in *out lives in q->arena. Errors: E_INVALID (a duration expression makes no
+ * sense for this query, told before it starts), E_EXEC (what the expression did wrong), E_LIMIT
+ * (which budget), E_TIMEOUT, E_CANCELED, E_UNSUPPORTED (a function without a body), and whatever the
+ * querier returns. The instant result of a scalar range query is one matrix series
  * without labels, as in Prometheus. */
 int promql_eval(const struct expr *e, struct promql_query *q, struct promql_result *out,
                 struct errmsg *err) MUST_CHECK;
