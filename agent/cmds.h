@@ -25,8 +25,8 @@ int run_completion(const struct cmd *c);
 int run_man(const struct cmd *c);
 
 extern const struct cmd_option run_options[], config_effective_options[], check_options[],
-    check_rules_options[], check_metrics_options[], query_options[], labels_options[], series_options[],
-    cardinality_options[], test_collectors_options[], man_options[];
+    check_rules_options[], check_metrics_options[], query_options[], labels_options[],
+    series_options[], cardinality_options[], test_collectors_options[], man_options[];
 /* Of every command, and of those that ask a daemon. */
 extern const struct cmd_option global_options[], client_options[];
 
