@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """What the daemon says of itself and of its rules, and the administration of its store."""
+import http.client
 import json
 import os
 import signal
 import sys
+import threading
 import time
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from daemon import QUIET, Daemon, check, equal, main, tocsin, wait_until  # noqa: E402
+from daemon import QUIET, SLOW, Daemon, check, equal, main, tocsin, wait_until  # noqa: E402
 from scrape import Target  # noqa: E402
 
 NOW = int(time.time()) - 600
@@ -57,6 +59,42 @@ def test_deletion_survives_kill():
         equal(d.stop()[0], 0)
         d.start()
         equal((count(d, "a"), count(d, "b")), (1, 50))
+
+
+def test_kills_in_the_middle_of_administration():
+    """Whatever was under way: what was answered holds, nothing else is lost, nothing is set aside."""
+    answered = 0
+    with Daemon() as d:
+        for k in range(12):
+            fill(d)
+            results = {}
+
+            def work():
+                try:
+                    results["delete"] = d.post(ADMIN + "delete_series", **{"match[]": '{host="a"}'}).status
+                    for task in ("clean_tombstones", "snapshot", "compact"):
+                        results[task] = d.post(ADMIN + task).status
+                except (OSError, http.client.HTTPException):
+                    pass
+            thread = threading.Thread(target=work)
+            thread.start()
+            time.sleep(0.012 * k * SLOW)
+            d.kill()
+            thread.join()
+            answered += len(results)
+            d.start()
+            if results.get("delete"):
+                equal((results["delete"], count(d, "a")), (204, 0))
+            check(count(d, "a") in (0, 60), k, results)
+            equal((count(d, "b"), count(d, "c")), (60, 60))
+            store = d.get("/api/v1/status/tsdb").json()["data"]["store"]
+            equal(store["quarantined"], 0)
+            if results.get("clean_tombstones"):
+                equal(store["deletions"], 0)
+            snapshots = os.path.join(d.data, "snapshots")
+            for name in os.listdir(snapshots) if os.path.isdir(snapshots) else []:
+                check(os.path.isfile(os.path.join(snapshots, name, "FORMAT")), name)
+        check(answered > 0)
 
 
 def test_snapshot_is_a_store():
