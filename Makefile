@@ -145,14 +145,24 @@ lint: deps
 format:
 	@tests/format.sh fix
 
+SHARE = $(DESTDIR)$(PREFIX)/share
+
 install: $(BINARY)
 	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/tocsin
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's|/usr/local/bin|$(PREFIX)/bin|' packaging/tocsin.service \
 		> $(DESTDIR)$(PREFIX)/lib/systemd/system/tocsin.service
+	install -d $(addprefix $(SHARE)/,man/man1 bash-completion/completions zsh/site-functions \
+		fish/vendor_completions.d)
+	$(BINARY) man > $(SHARE)/man/man1/tocsin.1
+	$(BINARY) completion bash > $(SHARE)/bash-completion/completions/tocsin
+	$(BINARY) completion zsh > $(SHARE)/zsh/site-functions/_tocsin
+	$(BINARY) completion fish > $(SHARE)/fish/vendor_completions.d/tocsin.fish
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/tocsin $(DESTDIR)$(PREFIX)/lib/systemd/system/tocsin.service
+	rm -f $(DESTDIR)$(PREFIX)/bin/tocsin $(DESTDIR)$(PREFIX)/lib/systemd/system/tocsin.service \
+		$(SHARE)/man/man1/tocsin.1 $(SHARE)/bash-completion/completions/tocsin \
+		$(SHARE)/zsh/site-functions/_tocsin $(SHARE)/fish/vendor_completions.d/tocsin.fish
 
 clean:
 	rm -rf build
