@@ -130,7 +130,7 @@ fuzz:
 
 # --- everyday ------------------------------------------------------------------------------------
 
-.PHONY: deps run lint format install uninstall clean help
+.PHONY: deps run lint format docs install uninstall clean help
 deps:
 	@packaging/deps.sh build
 
@@ -144,6 +144,12 @@ lint: deps
 
 format:
 	@tests/format.sh fix
+
+# What the tables of the code say, written into docs/; the tests compare.
+docs: $(BINARY) $(BUILD)/tests/unit/test_promql_doc $(BUILD)/tests/unit/test_http_doc
+	$(BUILD)/tests/unit/test_promql_doc write
+	$(BUILD)/tests/unit/test_http_doc update
+	$(BINARY) man --markdown > docs/CLI.md
 
 SHARE = $(DESTDIR)$(PREFIX)/share
 
@@ -168,7 +174,7 @@ clean:
 	rm -rf build
 
 help:
-	@sed -n 's/^\(all\|deps\|run\|test\|test-peers\|compliance\|bench\|lint\|format\|fuzz\|install\|uninstall\|clean\):.*/make \1/p' Makefile
+	@sed -n 's/^\(all\|deps\|run\|test\|test-peers\|compliance\|bench\|lint\|format\|docs\|fuzz\|install\|uninstall\|clean\):.*/make \1/p' Makefile
 
 -include $(wildcard $(BUILD)/*/*.d $(BUILD)/*/*/*.d)
 .SECONDARY:

@@ -221,7 +221,7 @@ static void the_document_agrees_with_the_tables(void **state)
     read_doc(&doc, &len);
     regenerate((struct str){doc, len}, &want);
     if (!str_eq((struct str){doc, len}, (struct str){want.p, want.len}))
-        fail_msg("%s is out of date: run build/tests/unit/test_promql_doc write", path);
+        fail_msg("%s is out of date: run make docs", path);
     buf_release(&want);
     mem_free(doc);
 }
