@@ -76,7 +76,7 @@ void api_admin_snapshot(struct app *a, struct request *r, struct response *p)
 
 void api_admin_clean(struct app *a, struct request *r, struct response *p)
 {
-    struct tsdb_rewritten done;
+    struct tsdb_rewritten done = {0};
     struct errmsg err = {0};
     UNUSED(r);
     int rc = tsdb_clean(a->db, &a->stopping, &done, &err);
@@ -89,7 +89,7 @@ void api_admin_clean(struct app *a, struct request *r, struct response *p)
 void api_admin_compact(struct app *a, struct request *r, struct response *p)
 {
     struct json j;
-    struct tsdb_rewritten done;
+    struct tsdb_rewritten done = {0};
     struct errmsg err = {0};
     UNUSED(r);
     int rc = tsdb_compact(a->db, &a->stopping, &done, &err);

@@ -82,7 +82,8 @@ static int top_take(struct top *t, struct arena *a, struct tsdb_rank **v, size_t
 {
     if (t->count) qsort(t->v, t->count, sizeof *t->v, by_rank);
     *v = arena_array(a, t->count + 1, sizeof **v);
-    int rc = *v ? 0 : a->err;
+    if (!*v) return a->err;
+    int rc = 0;
     for (size_t i = 0; rc == 0 && i < t->count; i++)
         rc = copy_rank(a, &t->v[i], &(*v)[i]);
     *count = t->count;
