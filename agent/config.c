@@ -148,11 +148,11 @@ static const struct conf_option query_limit_options[] = {
     {.key = "queue", .type = CONF_INT, .offset = FIELD(queue), .dflt = "32",
      .min = 1, .max = 1000, .help = "Queries that may wait; more get 503."},
     {.key = "samples", .type = CONF_INT, .offset = FIELD(samples), .dflt = "50000000",
-     .min = 1, .max = INT64_MAX, .help = "Samples one query may read."},
+     .min = 1, .max = INT64_MAX, .help = "Samples one query may read from the store."},
     {.key = "series", .type = CONF_INT, .offset = FIELD(series), .dflt = "500000",
-     .min = 1, .max = INT64_MAX, .help = "Series one query may read."},
+     .min = 1, .max = INT64_MAX, .help = "Series one query may select."},
     {.key = "memory", .type = CONF_SIZE, .offset = FIELD(memory), .dflt = "64MiB",
-     .min = 1 << 20, .max = INT64_C(64) << 30, .help = "Memory one query may use."},
+     .min = 1 << 20, .max = INT64_C(64) << 30, .help = "Memory one query may use; its answer counts too."},
 };
 #undef FIELD
 static const struct conf_table query_limit_table = {

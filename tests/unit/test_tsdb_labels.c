@@ -163,11 +163,85 @@ static void a_costly_pattern_ends_at_the_deadline(void **state)
     assert_int_equal(select_all(f, &b, 64 << 20, "host-.*", &err), E_CANCELED);
 }
 
+/* --- beside writers --- */
+
+struct crew {
+    struct fixture *f;
+    pthread_t thread;
+    int number, rc;
+    const int *stop;
+};
+
+/* New series and samples, all the time. */
+static void *write_on(void *arg)
+{
+    struct crew *c = arg;
+    struct tsdb_append_result r;
+    for (int i = c->number; !__atomic_load_n(c->stop, __ATOMIC_RELAXED) && c->rc == 0; i += 2) {
+        struct set s;
+        tsdb_ref ref = 0;
+        c->rc = tsdb_series(c->f->db, labels_of(&s, i % 4000), &ref, NULL);
+        struct tsdb_point p = {ref, c->f->sim.now_ms - 60000 + i, i};
+        if (c->rc == 0) c->rc = tsdb_append(c->f->db, &p, 1, &r);
+        if (c->rc == E_UNAVAILABLE) c->rc = 0;
+    }
+    return NULL;
+}
+
+static int count_text(void *arg, struct str s)
+{
+    UNUSED(s);
+    ++*(int *)arg;
+    return 0;
+}
+
+/* Selects and looks up labels; there is always at least what was there at the start. */
+static void *read_on(void *arg)
+{
+    struct crew *c = arg;
+    struct querier *q = tsdb_querier(c->f->db);
+    while (!__atomic_load_n(c->stop, __ATOMIC_RELAXED) && c->rc == 0) {
+        struct errmsg err;
+        struct query_budget b = {.max_series = 1000000};
+        struct arena arena;
+        int names = 0;
+        c->rc = select_all(c->f, &b, 64 << 20, "host-.*[0-9]", &err);
+        arena_init(&arena, 64 << 20);
+        struct select_request r = {.end_ms = c->f->sim.now_ms + 1000000, .arena = &arena};
+        if (c->rc == 0)
+            c->rc = q->ops->label_values(q, STR("instance"), &r, count_text, &names, &err);
+        if (c->rc == 0 && (names < MANY || b.used_series < MANY)) c->rc = E_NOT_FOUND;
+        arena_release(&arena);
+    }
+    return NULL;
+}
+
+static void reads_go_on_beside_writers(void **state)
+{
+    struct fixture *f = *state;
+    int stop = 0;
+    struct crew crew[5];
+    add_many(f);
+    for (int i = 0; i < 5; i++) {
+        crew[i] = (struct crew){.f = f, .number = i, .stop = &stop};
+        assert_int_equal(
+            pthread_create(&crew[i].thread, NULL, i < 2 ? write_on : read_on, &crew[i]), 0);
+    }
+    for (int i = 0; i < 4; i++)
+        flush(f);
+    __atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(pthread_join(crew[i].thread, NULL), 0);
+        assert_int_equal(crew[i].rc, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(labels_are_those_of_series_with_samples, setup, teardown),
         cmocka_unit_test_setup_teardown(each_budget_is_named, setup, teardown),
+        cmocka_unit_test_setup_teardown(reads_go_on_beside_writers, setup_threads, teardown),
         cmocka_unit_test_setup_teardown(a_costly_pattern_ends_at_the_deadline, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
