@@ -162,7 +162,7 @@ def test_bombs_end_at_their_limits():
         d.start()
         now = load(d)
         before = rss_mib(d)
-        steady = Steady(d, 14 * SLOW)
+        steady = Steady(d, 14)
         worst = drop_bombs(d)
         ends_of_time(d, now)
         lookups(d)
@@ -210,7 +210,7 @@ def hundred_at_once(d):
     bombs = [q for _, q, _ in BOMBS if len(q) < 100000]
     threads = [threading.Thread(target=lambda i=i: answers.append(
         ask(d, "/api/v1/query", query=bombs[i % len(bombs)]))) for i in range(100)]
-    steady = Steady(d, 5 * SLOW)
+    steady = Steady(d, 5)
     time.sleep(0.3)
     began = time.monotonic()
     for t in threads:
