@@ -163,6 +163,7 @@ static double larger(double a, double b)
 {
     if (a == (double)INFINITY || b == (double)INFINITY) return (double)INFINITY;
     if (isnan(a) || isnan(b)) return (double)NAN;
+    if (a == 0 && b == 0) return signbit(a) ? b : a;
     return a > b ? a : b;
 }
 

@@ -9,6 +9,7 @@
 
 struct window {
     struct naive_at at;
+    bool rough; /* the last bits of the values are not certain */
     const struct promql_point *p;
     size_t count; /* at least 1 */
     int64_t start_ms, end_ms;
@@ -87,12 +88,20 @@ static bool idelta(const struct window *w, double *out)
     return true;
 }
 
+/* Whether two values are one is not certain when the last bit decides. */
+static void judge_equality(const struct window *w, double a, double b)
+{
+    bool near = fabs(a - b) < 1e-9 * (fabs(a) + fabs(b));
+    if (w->rough && near && (a != b || a != floor(a))) w->at.n->out->ambiguous = true;
+}
+
 static bool changes(const struct window *w, double *out)
 {
     *out = 0;
     for (size_t i = 1; i < w->count; i++) {
         double a = w->p[i - 1].v, b = w->p[i].v;
         if (a != b && !(isnan(a) && isnan(b))) ++*out;
+        judge_equality(w, a, b);
     }
     return true;
 }
@@ -100,8 +109,10 @@ static bool changes(const struct window *w, double *out)
 static bool resets(const struct window *w, double *out)
 {
     *out = 0;
-    for (size_t i = 1; i < w->count; i++)
+    for (size_t i = 1; i < w->count; i++) {
         if (w->p[i].v < w->p[i - 1].v) ++*out;
+        judge_equality(w, w->p[i - 1].v, w->p[i].v);
+    }
     return true;
 }
 
@@ -301,10 +312,13 @@ struct naive_vector naive_range_call(struct naive_at at, const struct expr *e)
     struct naive_matrix m = {0};
     struct naive_vector out = {0};
     for (size_t i = 0; i < e->call.count; i++) {
-        if (e->call.args[i]->type == T_MATRIX)
-            m = naive_matrix_of(at, e->call.args[i]);
-        else
-            w.param = naive_scalar_of(at, e->call.args[i]);
+        const struct expr *arg = e->call.args[i];
+        if (arg->type != T_MATRIX) {
+            w.param = naive_scalar_of(at, arg);
+            continue;
+        }
+        m = naive_matrix_of(at, arg);
+        w.rough = tree_is_rough(arg);
     }
     if (row->fn == predict_linear && tree_is_invariant(e->call.args[0]))
         naive_differs(at.n, DIFFERS_FIXED_WINDOW);

@@ -92,9 +92,11 @@ static bool sums_here(const struct expr *e)
 static bool is_rough_here(const struct expr *e)
 {
     static const char *const functions[] = {
-        "acos", "acosh", "asin", "asinh", "atan", "atanh", "cos", "cosh", "deg",  "exp",
-        "ln",   "log10", "log2", "rad",   "sin",  "sinh",  "tan", "tanh", "rate", "increase"};
+        "acos", "acosh", "asin", "asinh", "atan",  "atanh",    "cos",
+        "cosh", "deg",   "exp",  "ln",    "log10", "log2",     "rad",
+        "sin",  "sinh",  "tan",  "tanh",  "rate",  "increase", "quantile_over_time" /* -0 or 0 */};
     if (e->kind == EXPR_BINARY) return e->binary.op == OP_POW || e->binary.op == OP_ATAN2;
+    if (e->kind == EXPR_AGGREGATE && e->aggregate.op == AGGR_QUANTILE) return true;
     return sums_here(e) || (e->kind == EXPR_CALL && is_one_of(e, functions, COUNT(functions)));
 }
 
