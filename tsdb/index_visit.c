@@ -10,6 +10,12 @@
 /* --- copies -------------------------------------------------------------------------------------
  */
 
+/* Whether label i of the last set has this name. */
+static bool same_name(const struct index *x, const struct label_copier *c, size_t i, uint32_t name)
+{
+    return i < c->last.count && x->pairs[c->last_refs[i]].name == name;
+}
+
 /* Bytes of the texts that cannot be shared with the last label set. */
 static size_t new_bytes(const struct index *x, const uint32_t *refs, size_t count,
                         const struct label_copier *c)
@@ -18,7 +24,8 @@ static size_t new_bytes(const struct index *x, const uint32_t *refs, size_t coun
     for (size_t i = 0; i < count; i++) {
         if (i < c->last.count && refs[i] == c->last_refs[i]) continue;
         const struct pair *p = &x->pairs[refs[i]];
-        bytes += x->symbols[p->name].len + x->symbols[p->value].len + 2;
+        bytes += x->symbols[p->value].len + 1;
+        if (!same_name(x, c, i, p->name)) bytes += x->symbols[p->name].len + 1;
     }
     return bytes;
 }
@@ -59,7 +66,8 @@ int index_labels_copy(const struct index *x, uint32_t ordinal, struct label_copi
             continue;
         }
         const struct pair *p = &x->pairs[refs[i]];
-        v[i].name = put_text(&text, index_text(x, p->name));
+        v[i].name = same_name(x, c, i, p->name) ? c->last.v[i].name
+                                                : put_text(&text, index_text(x, p->name));
         v[i].value = put_text(&text, index_text(x, p->value));
     }
     *out = c->last = (struct labels){v, count};

@@ -26,6 +26,12 @@ struct str labels_get(struct labels ls, struct str name)
     return (struct str){NULL, 0};
 }
 
+/* Sets from one select share most of their texts. */
+static bool same_text(struct str a, struct str b)
+{
+    return a.p == b.p && a.len == b.len;
+}
+
 bool labels_eq(struct labels a, struct labels b)
 {
     if (a.count != b.count) return false;
@@ -38,8 +44,9 @@ int labels_cmp(struct labels a, struct labels b)
 {
     size_t n = MIN(a.count, b.count);
     for (size_t i = 0; i < n; i++) {
-        int c = str_cmp(a.v[i].name, b.v[i].name);
-        if (!c) c = str_cmp(a.v[i].value, b.v[i].value);
+        const struct label *x = &a.v[i], *y = &b.v[i];
+        int c = same_text(x->name, y->name) ? 0 : str_cmp(x->name, y->name);
+        if (!c && !same_text(x->value, y->value)) c = str_cmp(x->value, y->value);
         if (c) return c;
     }
     return (a.count > b.count) - (a.count < b.count);
