@@ -3,9 +3,10 @@
  * A gate accepts RE2's syntax alone before PCRE2 sees the pattern: no look-around, back-references,
  * possessive or recursive forms, (*VERBS), repeats over 1,000; \v \h \R \Q..\E \z \A \C \pN (?P<n>)
  * mean what they mean in RE2. Patterns are at most 4 KiB; anchored sets of literals ("a|b|c", also
- * in parentheses), 64 KiB: they are looked up and never reach PCRE2. Options: DOTALL UTF UCP DOLLAR_ENDONLY
- * MATCH_INVALID_UTF; match limit set, so a hostile pattern is an error, not a hang; interpreter
- * where JIT is forbidden. Compiled patterns are immutable and may be matched from any thread.
+ * in parentheses), 64 KiB: they are looked up and never reach PCRE2. Options: DOTALL UTF UCP
+ * DOLLAR_ENDONLY MATCH_INVALID_UTF; match limit set, so a hostile pattern is an error, not a hang;
+ * interpreter where JIT is forbidden. Compiled patterns are immutable and may be matched from any
+ * thread.
  *
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef TOCSIN_CORE_REGEX_H

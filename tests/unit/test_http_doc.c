@@ -176,8 +176,7 @@ static void the_document_agrees_with_the_table(void **state)
     assert_true(read_document(&d));
     put_document(&want);
     if (!str_eq(d.generated, (struct str){want.p, want.len}))
-        fail_msg("%s is not what the table says: run make docs",
-                 document_path);
+        fail_msg("%s is not what the table says: run make docs", document_path);
     buf_release(&want);
     free(d.text);
 }

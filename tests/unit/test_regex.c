@@ -134,7 +134,7 @@ static void literals_and_prefixes_are_seen(void **state)
         {"(a|b)|c",     0, ""   },
         {"(a)|(b)",     0, ""   },
         {"(?:a|b)",     0, ""   },
-        {"(a|b\\))",     2, ""   },
+        {"(a|b\\))",    2, ""   },
         {"\\Qx.y\\E",   1, "x.y"},
         {"",            1, ""   },
         {"a|",          2, ""   },

@@ -187,7 +187,10 @@ static int select_and_keep(struct eval *ev, const struct select_request *r, stru
     s->next = run->shared;
     run->shared = s;
     s->histograms = (*out)->histograms;
-    *k = (struct keeping_set){{&keeping_ops, s->histograms}, *out, run, s};
+    *k = (struct keeping_set){
+        {&keeping_ops, s->histograms},
+        *out, run, s
+    };
     *out = &k->set;
     return 0;
 }
@@ -203,7 +206,10 @@ int eval_select(struct eval *ev, const struct expr *e, const struct select_reque
     if (!kept) return q->ops->select(q, r, out, run->err);
     struct kept_set *k = mem_zalloc(sizeof *k);
     if (!k) return errmsg_set(run->err, -ENOMEM, "out of memory");
-    *k = (struct kept_set){{&kept_ops, kept->histograms}, kept, 0};
+    *k = (struct kept_set){
+        {&kept_ops, kept->histograms},
+        kept, 0
+    };
     *out = &k->set;
     return 0;
 }

@@ -51,8 +51,8 @@ int promql_parse_series(struct str text, struct arena *a, struct promql_series *
 /* Only metric{labels}. */
 int promql_parse_metric(struct str text, struct arena *a, struct labels *out,
                         struct errmsg *err) MUST_CHECK;
-/* Only {matchers} or metric{matchers}, as match[] takes them. Release each matcher. E_INVALID when it
- * would find every series: no matcher asks for a label that is not empty. */
+/* Only {matchers} or metric{matchers}, as match[] takes them. Release each matcher. E_INVALID when
+ * it would find every series: no matcher asks for a label that is not empty. */
 int promql_parse_selector(struct str text, struct arena *a, struct matcher **out, size_t *count,
                           struct errmsg *err) MUST_CHECK;
 
@@ -127,11 +127,11 @@ struct promql_result {
     size_t step_count;
 };
 
-/* Evaluates. Everything in *out lives in q->arena. Errors: E_INVALID (a duration expression makes no
- * sense for this query, told before it starts), E_EXEC (what the expression did wrong), E_LIMIT
- * (which budget), E_TIMEOUT, E_CANCELED, E_UNSUPPORTED (a function without a body), and whatever the
- * querier returns. The instant result of a scalar range query is one matrix series
- * without labels, as in Prometheus. */
+/* Evaluates. Everything in *out lives in q->arena. Errors: E_INVALID (a duration expression makes
+ * no sense for this query, told before it starts), E_EXEC (what the expression did wrong), E_LIMIT
+ * (which budget), E_TIMEOUT, E_CANCELED, E_UNSUPPORTED (a function without a body), and whatever
+ * the querier returns. The instant result of a scalar range query is one matrix series without
+ * labels, as in Prometheus. */
 int promql_eval(const struct expr *e, struct promql_query *q, struct promql_result *out,
                 struct errmsg *err) MUST_CHECK;
 
