@@ -33,6 +33,8 @@ int api_duration(const struct request *r, struct response *p, const char *name,
                  int64_t *out) MUST_CHECK;
 /* lookback_delta, whose complaint has its own words. */
 int api_lookback(const struct request *r, struct response *p, int64_t *out) MUST_CHECK;
+/* What Go's ParseBool takes; *out is left alone when absent. */
+int api_bool(const struct request *r, struct response *p, const char *name, bool *out) MUST_CHECK;
 /* limit: 0 = none. */
 int api_limit(const struct request *r, struct response *p, const char *name,
               size_t *out) MUST_CHECK;

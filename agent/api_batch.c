@@ -221,8 +221,9 @@ static int parse_body(struct str text, json_t **out, struct errmsg *err)
     json_error_t e;
     *out = json_loadb(text.p, text.len, JSON_REJECT_DUPLICATES, &e);
     if (*out) return 0;
-    err->offset = (size_t)MAX(e.position, 0);
-    return errmsg_at(err, E_PARSE, MAX(e.line, 1), MAX(e.column, 1), "%s", e.text);
+    int rc = errmsg_at(err, E_PARSE, MAX(e.line, 1), MAX(e.column, 1), "%s", e.text);
+    err->offset = (size_t)MAX(e.position - 1, 0); /* jansson tells how many bytes it has read */
+    return rc;
 }
 
 void api_query_batch(struct app *a, struct request *r, struct response *p)

@@ -11,8 +11,9 @@ static int read_extra(const struct request *r, struct response *p, struct label 
     struct str given;
     for (size_t i = 0; (given = request_param_at(r, "extra_label", i)).p; i++) {
         struct str value = given, name = str_split(&value, '=');
-        if (!value.p || !label_name_is_valid(name) || !str_is_utf8(value) ||
-            str_eq(name, STR(METRIC_NAME)))
+        if (str_eq(name, STR(METRIC_NAME)))
+            return api_invalid(p, "extra_label", METRIC_NAME " may not be set");
+        if (!value.p || !label_name_is_valid(name) || !str_is_utf8(value))
             return api_invalid(p, "extra_label", "\"%.*s\" is not name=value",
                                (int)MIN(given.len, (size_t)80), given.p);
         if (*count == EXTRA_LABELS_MAX)

@@ -174,6 +174,25 @@ int api_lookback(const struct request *r, struct response *p, int64_t *out)
     return -1;
 }
 
+int api_bool(const struct request *r, struct response *p, const char *name, bool *out)
+{
+    static const char *const words[2][3] = {
+        {"false", "0", "f"},
+        {"true",  "1", "t"}
+    };
+    struct str s = request_param(r, name);
+    if (!s.len) return 0;
+    for (size_t i = 0; i < COUNT(words); i++)
+        for (size_t k = 0; k < COUNT(words[i]); k++)
+            if (str_eq_nocase(s, str_of(words[i][k]))) {
+                *out = i == 1;
+                return 0;
+            }
+    return api_invalid(p, name,
+                       "error converting %s: strconv.ParseBool: parsing \"%.*s\": invalid syntax",
+                       name, (int)MIN(s.len, 100), s.p);
+}
+
 int api_limit(const struct request *r, struct response *p, const char *name, size_t *out)
 {
     char shown[API_QUOTE_MAX];

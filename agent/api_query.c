@@ -202,7 +202,7 @@ static struct str query_text(const struct request *r)
 static int read_options(const struct request *r, struct response *p, struct api_query *q)
 {
     q->stats = request_param(r, "stats").len > 0;
-    q->explain = str_eq(request_param(r, "explain"), STR("true"));
+    if (api_bool(r, p, "explain", &q->explain) < 0) return -1;
     bool given = request_param(r, "timeout").len > 0;
     if (api_duration(r, p, "timeout", &q->timeout_ms) < 0) return -1;
     if (given && q->timeout_ms <= 0) q->timeout_ms = -1;

@@ -192,27 +192,6 @@ static int visit_group(void *arg, const struct group_status *g)
     return 0;
 }
 
-/* What Go's ParseBool takes. */
-static int read_exclude(struct rules_filter *f, const struct request *r, struct response *p)
-{
-    static const char *const words[2][3] = {
-        {"false", "0", "f"},
-        {"true",  "1", "t"}
-    };
-    struct str s = request_param(r, "exclude_alerts");
-    if (!s.len) return 0;
-    for (size_t i = 0; i < COUNT(words); i++)
-        for (size_t k = 0; k < COUNT(words[i]); k++)
-            if (str_eq_nocase(s, str_of(words[i][k]))) {
-                f->exclude_alerts = i == 1;
-                return 0;
-            }
-    return api_invalid(p, "exclude_alerts",
-                       "error converting exclude_alerts: strconv.ParseBool: parsing \"%.*s\": "
-                       "invalid syntax",
-                       (int)MIN(s.len, 100), s.p);
-}
-
 static int read_paging(struct rules_filter *f, const struct request *r, struct response *p)
 {
     struct str s = request_param(r, "group_limit");
@@ -247,7 +226,7 @@ static int read_filter(struct rules_filter *f, const struct request *r, struct r
     if (!f->alerting && !f->recording)
         return api_invalid(p, "type", "not supported value \"%.*s\"", (int)MIN(type.len, 100),
                            type.p);
-    if (read_exclude(f, r, p) < 0) return -1;
+    if (api_bool(r, p, "exclude_alerts", &f->exclude_alerts) < 0) return -1;
     return read_paging(f, r, p);
 }
 

@@ -106,6 +106,7 @@ static int finish(struct list *l)
     } else {
         rc = sheet_finish(&l->sheet);
     }
+    if (l->seen == 0) cmd_note(l->look.cmd, "nothing matches");
     if (l->seen > l->look.limit)
         cmd_note(l->look.cmd, "%zu of %zu shown", (size_t)l->look.limit, l->seen);
     return cmd_written(rc);

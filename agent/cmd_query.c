@@ -9,12 +9,12 @@
 #include "agent/cmds.h"
 
 enum { EXPR_MAX = 1 << 20, FORM_MAX = 4 << 20, TEXT_MAX = 512 << 20 };
-enum { POINTS = 240, STEP_MIN_MS = 1000, DOTS_A_COLUMN = 2 };
+enum { POINTS = 240, STEP_MIN_MS = 1000, DOTS_A_COLUMN = 2, STEPS_MAX = 11000 };
 
 // clang-format off
 const struct cmd_option query_options[] = {
     {.name = "--time", .arg = "TIME",
-     .help = "evaluate at this time, RFC 3339 or seconds since 1970; without it: now"},
+     .help = "evaluate at this time, RFC 3339 or seconds since 1970; of a range, its end; without it: now"},
     {.name = "--since", .arg = "DURATION", .help = "a range query over the last DURATION"},
     {.name = "--start", .arg = "TIME", .help = "a range query from this time on"},
     {.name = "--end", .arg = "TIME", .help = "the end of --since and --start; without it: now"},
@@ -69,6 +69,10 @@ static int read_step(struct query *q)
     int64_t points = q->printer == &query_chart ? q->term.columns * DOTS_A_COLUMN : POINTS;
     int64_t dflt_ms = MAX((q->range.end_ms - q->range.start_ms) / points, (int64_t)STEP_MIN_MS);
     if (!q->step_ms) q->step_ms = dflt_ms;
+    int64_t steps = (q->range.end_ms - q->range.start_ms) / q->step_ms;
+    if (steps > STEPS_MAX)
+        return cmd_fail(EXIT_USAGE, "--step makes %lld steps of this range, more than %d",
+                        (long long)steps, STEPS_MAX);
     return EXIT_OK;
 }
 

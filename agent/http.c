@@ -302,9 +302,17 @@ static void body_too_big(struct exchange *x)
 /* What the headers say about themselves. */
 struct head {
     size_t bytes;
-    const char *length; /* the first Content-Length */
-    bool chunked, conflict;
+    const char *length, *host, *coding; /* Content-Length, Host, Transfer-Encoding */
+    bool two_lengths, two_hosts;
 };
+
+/* Keeps a header of which a request may have one; whether this is another one, and different. */
+static bool note_single(const char **kept, const char *value)
+{
+    bool differs = *kept && strcmp(*kept, value) != 0;
+    *kept = value;
+    return differs;
+}
 
 static enum MHD_Result note_header(void *cls, enum MHD_ValueKind kind, const char *name,
                                    const char *value)
@@ -313,22 +321,27 @@ static enum MHD_Result note_header(void *cls, enum MHD_ValueKind kind, const cha
     UNUSED(kind);
     if (!value) value = "";
     h->bytes += strlen(name) + strlen(value) + sizeof ": \r\n" - 1;
-    h->chunked |= strcasecmp(name, "Transfer-Encoding") == 0;
-    if (strcasecmp(name, "Content-Length") != 0) return MHD_YES;
-    h->conflict |= h->length && strcmp(h->length, value) != 0;
-    h->length = value;
+    if (strcasecmp(name, "Transfer-Encoding") == 0) h->coding = value;
+    if (strcasecmp(name, "Content-Length") == 0) h->two_lengths |= note_single(&h->length, value);
+    if (strcasecmp(name, "Host") == 0) h->two_hosts |= note_single(&h->host, value);
     return MHD_YES;
 }
 
-/* Two lengths are a way to smuggle a request past a proxy (RFC 9112, 6.3): refused, and the
- * connection with it. Whether the head is fit to be read on. */
+/* Two lengths are a way to smuggle a request past a proxy (RFC 9112, 6.3), two hosts past a check
+ * of one (3.2): refused, and the connection with it. libmicrohttpd knows no transfer coding but
+ * chunked and would wait for the end of any other. Whether the head is fit to be read on. */
 static bool check_head(struct exchange *x)
 {
     struct head h = {0};
     MHD_get_connection_values(x->connection, MHD_HEADER_KIND, note_header, &h);
-    if (h.conflict || (h.chunked && h.length))
+    if (h.two_lengths || (h.coding && h.length))
         response_error(&x->response, 400, "bad_data",
                        "the request says its length twice, and not the same");
+    else if (h.two_hosts)
+        response_error(&x->response, 400, "bad_data", "the request names two hosts");
+    else if (h.coding && strcasecmp(h.coding, "chunked") != 0)
+        response_error(&x->response, 501, "bad_data",
+                       "transfer coding \"%.100s\" is not supported, only chunked", h.coding);
     else if (h.bytes > HEADERS_MAX)
         response_error(&x->response, 431, "bad_data", "the headers are larger than %d bytes",
                        HEADERS_MAX);

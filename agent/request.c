@@ -123,8 +123,8 @@ int request_add_form(struct request *r, struct str form, struct errmsg *err)
     return 0;
 }
 
-/* "http://host/path" is allowed in a request line too: drop what is before the path. */
-static struct str strip_authority(struct str target)
+/* "http://host/path" is allowed in a request line too: takes apart what is before the path. */
+static struct str strip_authority(struct str target, struct str *authority)
 {
     struct str schemes[] = {STR("http://"), STR("https://")};
     for (size_t i = 0; i < COUNT(schemes); i++) {
@@ -132,6 +132,7 @@ static struct str strip_authority(struct str target)
         const char *from = target.p + schemes[i].len;
         size_t left = target.len - schemes[i].len;
         const char *slash = memchr(from, '/', left);
+        *authority = (struct str){from, slash ? (size_t)(slash - from) : left};
         if (!slash) return STR("/");
         return (struct str){slash, (size_t)(target.p + target.len - slash)};
     }
@@ -140,7 +141,7 @@ static struct str strip_authority(struct str target)
 
 int request_set_target(struct request *r, struct str target, struct errmsg *err)
 {
-    struct str query = strip_authority(target);
+    struct str query = strip_authority(target, &r->authority);
     struct str path = str_split(&query, '?');
     if (path.len == 0 || path.p[0] != '/')
         return errmsg_set(err, E_INVALID, "the request target is not a path");

@@ -53,6 +53,7 @@ enum { REQUEST_PARAMS_MAX = 1000, REQUEST_ID_MAX = 128 };
 struct request {
     enum http_method method;
     struct str path;           /* decoded once, NUL-terminated */
+    struct str authority;      /* of a target in absolute form, where it outranks Host; else {0} */
     struct http_param *params; /* of the form, then of the query string, as Go's FormValue */
     size_t param_count;
     const char *header[HDR_COUNT]; /* NULL when absent */

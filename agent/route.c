@@ -95,8 +95,8 @@ static bool is_ip_literal(struct str host)
  * a stranger's. */
 static bool host_is_ours(const struct request *r, const struct app_settings *s)
 {
-    if (!s->check_host || !r->header[HDR_HOST]) return true;
-    struct str host = host_of(str_of(r->header[HDR_HOST]));
+    if (!s->check_host || (!r->authority.p && !r->header[HDR_HOST])) return true;
+    struct str host = host_of(r->authority.p ? r->authority : str_of(r->header[HDR_HOST]));
     if (is_ip_literal(host) || str_eq_nocase(host, STR("localhost"))) return true;
     return s->external_host[0] && str_eq_nocase(host, str_of(s->external_host));
 }

@@ -196,7 +196,7 @@ const struct route routes[] = {
      "Rewrites the day files that have something deleted, so that the space comes back; 204.", NO_PARAMS},
     {U, "/api/v1/admin/tsdb/snapshot", SCOPE_ADMIN, HTTP_WRITE, FORM | STORE, api_admin_snapshot, GROUP_PROMETHEUS,
      "Copies the store to a folder below `snapshots`, whose name it answers.", PARAMS(snapshot_params)},
-    {U, "/api/v1/admin/tsdb/compact", SCOPE_ADMIN, HTTP_WRITE, FORM | STORE, api_admin_compact, GROUP_PROMETHEUS,
+    {U, "/api/v1/admin/tsdb/compact", SCOPE_ADMIN, HTTP_WRITE, FORM | STORE | STRICT, api_admin_compact, GROUP_PROMETHEUS,
      "Flushes the head, cleans, and rewrites past days that lie in many small pieces.", NO_PARAMS},
 
     {P, "/write", SCOPE_WRITE, HTTP_WRITE, BODY | STORE | INFLUX, api_influx_write, GROUP_INFLUX,

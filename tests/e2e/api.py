@@ -282,7 +282,7 @@ def test_query_batch():
         a = d.post("/api/v1/query_batch", '{"queries": [],\n "stepp": 1}').json()
         equal((a["errorType"], a["error"]), ("bad_data", 'unknown member "stepp"'))
         a = d.post("/api/v1/query_batch", '{"queries":\n x}').json()
-        equal(a["position"]["line"], 2)
+        equal(a["position"], {"line": 2, "column": 2, "offset": 13})
         body["queries"] = [{"query": "up[5m]"}, {"query": "1", "max_points": 1}]
         results = d.post("/api/v1/query_batch", json.dumps(body)).json()["data"]["results"]
         equal([r["errorType"] for r in results], ["bad_data", "bad_data"])

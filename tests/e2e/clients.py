@@ -55,7 +55,7 @@ def test_gone_client_cancels_its_query():
             lines = ["m,s=%d v=%d %d" % (s, i, now + k * 100 + i) for s in range(50) for i in range(100)]
             equal(d.write("\n".join(lines), precision="s").status, 204)
         s = dial(d)
-        slow = "sum_over_time(sum(sum_over_time(m_v[10m]))[50m:10ms])"
+        slow = "sum_over_time(sum(stddev_over_time(m_v[10m]))[50m:10ms])"  # half a minute
         s.sendall(("GET /api/v1/query?time=%d&query=%s HTTP/1.1\r\nHost: localhost\r\n\r\n"
                    % (now + 3000, slow.replace("[", "%5B").replace("]", "%5D"))).encode())
         time.sleep(0.3)

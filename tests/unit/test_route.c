@@ -194,6 +194,13 @@ static void strangers_hosts_are_refused_on_loopback(void **state)
         int status = status_of(HTTP_GET, "/-/healthy", ALL, HDR_HOST, rows[i].host, HDR_HOST, NULL);
         if (status != rows[i].status) fail_msg("%s: %d", rows[i].host, status);
     }
+    /* the authority of an absolute target outranks Host */
+    assert_int_equal(status_of(HTTP_GET, "http://evil.example/-/healthy", ALL, HDR_HOST,
+                               "127.0.0.1", HDR_HOST, NULL),
+                     403);
+    assert_int_equal(status_of(HTTP_GET, "http://127.0.0.1:1/-/healthy", ALL, HDR_HOST,
+                               "evil.example", HDR_HOST, NULL),
+                     200);
 }
 
 static void other_sites_change_nothing(void **state)
