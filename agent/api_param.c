@@ -55,7 +55,7 @@ int api_parse_duration(struct str s, int64_t *out_ms)
     int rc = number.p ? str_to_double(number, &seconds) : E_PARSE;
     if (rc == 0) {
         double ns = seconds * 1e9; /* Go's duration is int64 nanoseconds */
-        if (ns < -0x1p63 || ns >= 0x1p63) return -ERANGE;
+        if (ns < (double)INT64_MIN || ns >= -(double)INT64_MIN) return -ERANGE;
         *out_ms = (isnan(ns) ? INT64_MIN : (int64_t)ns) / 1000000; /* NaN: what Go makes of it */
         return 0;
     }

@@ -88,6 +88,7 @@ static int visit_postings(const struct pair *p, struct str text, index_text_fn *
     int rc = each(arg, text, ordinal);
     while (rc == 0 && at < end) {
         at = varint_get(at, end, &gap);
+        if (!at) break; /* never: we wrote them */
         ordinal += (uint32_t)gap;
         rc = each(arg, text, ordinal);
     }

@@ -176,6 +176,7 @@ static int next_block(struct block_walk *w, struct group_block *b, struct codec_
     for (; w->next < view->blocks; w->next++) {
         struct group_block after;
         struct codec_span later = {.first = INT64_MAX};
+        *span = later;
         int rc = group_view_block(view, w->next, b);
         if (rc == 0 && b->id != w->id) return 0;
         if (rc == 0) rc = group_view_span(view, b->vector, span);

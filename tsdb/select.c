@@ -294,7 +294,10 @@ static int select_set(struct tsdb *db, const struct select_request *r, struct ts
     *out = NULL;
     if (rc < 0) return rc;
     struct tsdb_set *set = mem_alloc(sizeof *set);
-    if (!set) return errmsg_set(err, -ENOMEM, "out of memory");
+    if (!set) {
+        errmsg_set(err, -ENOMEM, "out of memory");
+        return -ENOMEM;
+    }
     set_init(set, db, r, &why);
     set->set.ops = &set_ops;
     if (r->start_ms <= r->end_ms) rc = resolve_series(set, r, &why);

@@ -92,7 +92,7 @@ static int look_at_slot(void *arg, struct str text, uint32_t slot)
 {
     struct search *s = arg;
     struct head *h = &s->set.db->head;
-    size_t number;
+    size_t number = 0;
     int rc = budget_look(&s->set.watch);
     if (rc == 0) rc = text_number(s, text, &number);
     if (rc < 0) return rc;
@@ -136,7 +136,7 @@ static int search_head(struct search *s)
 static int look_at_day_series(void *arg, struct str text, uint32_t ordinal)
 {
     struct search *s = arg;
-    size_t number;
+    size_t number = 0;
     int rc = budget_look(&s->set.watch);
     if (rc == 0) rc = text_number(s, text, &number);
     if (rc < 0) return rc;

@@ -173,7 +173,7 @@ static uint64_t first_lsn(struct tsdb *db)
 
 static int load(struct tsdb *db, const struct tsdb_tuning *tuning, struct errmsg *err)
 {
-    struct wal_replay_result replayed;
+    struct wal_replay_result replayed = {0};
     int64_t start = env_mono_ns(db->env);
     snapshot_clear_tmp(db);
     int rc = days_open(db);

@@ -177,8 +177,11 @@ static int select_and_keep(struct eval *ev, const struct select_request *r, stru
     struct run *run = ev->run;
     struct eval_shared *s = arena_zalloc(run->arena, sizeof *s);
     struct keeping_set *k = mem_zalloc(sizeof *k);
-    int rc =
-        s && k ? run->q->querier->ops->select(run->q->querier, r, out, run->err) : eval_nomem(ev);
+    if (!s || !k) {
+        mem_free(k);
+        return eval_nomem(ev);
+    }
+    int rc = run->q->querier->ops->select(run->q->querier, r, out, run->err);
     if (rc < 0) {
         mem_free(k);
         return rc;

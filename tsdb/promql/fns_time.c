@@ -47,7 +47,8 @@ static void date_of_days(int64_t days, struct date *d)
  * usual machines: the smallest integer, from where its calendar wraps around to 292277026596. */
 static struct date date_of(double seconds)
 {
-    int64_t s = seconds >= -0x1p63 && seconds < 0x1p63 ? (int64_t)seconds : INT64_MIN;
+    int64_t s =
+        seconds >= (double)INT64_MIN && seconds < -(double)INT64_MIN ? (int64_t)seconds : INT64_MIN;
     uint64_t from_earliest = (uint64_t)s + (uint64_t)EARLIEST_DAYS * 86400;
     int64_t days = (int64_t)(from_earliest / 86400) - EARLIEST_DAYS;
     int64_t rest = (int64_t)(from_earliest % 86400);
